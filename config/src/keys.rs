@@ -2,8 +2,8 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Backup, Bounded, Config, DatabaseUrl, Directory, Edge, Format, Level, Limits, Listen, ListenAddress, Log,
-    OptionalAddress, OptionalFile, Rooms, ShardCount, Shards, Size, Telemetry, Tls,
+    Backup, Bounded, Config, DatabaseUrl, Directory, Edge, Format, Http, Level, Limits, Listen,
+    ListenAddress, Log, OptionalAddress, OptionalFile, Rooms, ShardCount, Shards, Size, Telemetry, Tls,
 };
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -207,6 +207,11 @@ pub static KEYS: &[Key] = &[
     ),
     key!(limits.login_seconds, "Seconds a connection has to give a name."),
     key!(
+        http.forwarded_from,
+        "Proxies: of a request from one of these the client is the one that `X-Forwarded-For` and `X-Forwarded-Proto` \
+         name; [] is none."
+    ),
+    key!(
         edge.enabled,
         "Whether an edge, a process of its own with other protocols, can connect although there is neither `listen.http` \
          nor `listen.https`: to the socket `link.sock` in the data directory, as the same user."
@@ -262,6 +267,7 @@ impl Default for Config {
                 outbox_total_bytes_max: Size::constant::<268_435_456>(),
                 login_seconds: Bounded::constant::<60>(),
             },
+            http: Http { forwarded_from: Networks::default() },
             edge: Edge { enabled: false, start: true },
             telemetry: Telemetry { level: Level::Info, format: Format::Text, metrics: OptionalAddress(None) },
         }

@@ -55,7 +55,9 @@ pub struct Config {
     pub rooms: Rooms,
     /// What one connection may do.
     pub limits: Limits,
-    /// Who may be a server of further protocols.
+    /// HTTP.
+    pub http: Http,
+    /// The process that serves further protocols.
     pub edge: Edge,
     /// What is reported to the operator.
     pub telemetry: Telemetry,
@@ -171,6 +173,13 @@ pub struct Limits {
     pub outbox_total_bytes_max: Size<1_048_576, 1_099_511_627_776>,
     /// Seconds a connection has to say its name.
     pub login_seconds: Bounded<1, 3_600>,
+}
+
+/// HTTP.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Proxies whose forwarding headers are believed.
+    pub forwarded_from: Networks,
 }
 
 /// The process that serves further protocols.

@@ -34,7 +34,7 @@ const END_TIME_MAX: Duration = Duration::from_millis(2_400);
 
 /// What is served. Handlers are mounted here.
 fn handlers(_core: &Core, _directory: Arc<Directory>) -> Router {
-    Router::new()
+    madang_edge::nothing()
 }
 
 /// How an edge ended.

@@ -25,6 +25,7 @@ pub fn limits(config: &Config) -> Result<EdgeLimits, EdgeError> {
         connections_per_address: per_address,
         ipv6_prefix,
         proxy_from: config.listen.proxy_from.clone(),
+        forwarded_from: config.http.forwarded_from.clone(),
         tls,
     })
 }

@@ -61,6 +61,9 @@ pub const IDLE_BYTES_MAX: u64 = 1024 * 1024;
 pub const CALLS_MAX: usize = 1_024;
 /// Questions of one session that wait while one is asked. Beyond them: busy.
 pub const QUESTIONS_MAX: usize = 32;
+/// Sessions that ask what needs no session of its own. Beyond them questions wait for one another, as those of one
+/// session.
+pub const OWN_SESSIONS_MAX: usize = 64;
 /// Events that wait for whoever listens to a session. Beyond them it is closed as too slow.
 pub const EVENTS_MAX: usize = 256;
 /// For the core to answer a question. Then its session is closed: a late answer would be taken for the next one's.

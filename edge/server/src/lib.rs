@@ -28,6 +28,7 @@ pub use counters::{Figures, Refused};
 pub use limits::EdgeLimits;
 pub use link::{Answer, Core, CoreError, CoreSession, LinkState, ListeningEnd, SessionEvents};
 pub use problem::EdgeProblem;
+pub use router::nothing;
 pub use server::{EdgeListener, EdgeServer, EdgeSettings};
 
 #[cfg(test)]

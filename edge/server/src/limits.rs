@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// What operators decide about connections.
 #[derive(Clone, Debug, Default)]
 pub struct EdgeLimits {
-    /// Connections from one address; 0 is no limit. Loopback is exempt.
+    /// Connections from one address; 0 is no limit. Loopback is exempt, and so is `forwarded_from`.
     pub connections_per_address: u32,
     /// The leading bits of an IPv6 address that make it one address there.
     pub ipv6_prefix: u8,
     /// Where proxies connect from: a connection from there begins with a PROXY header.
     pub proxy_from: Networks,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub forwarded_from: Networks,
     /// What TLS clients are shown; its protocols are set by this crate.
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -72,7 +74,9 @@ impl AddressCounts {
         counters: &Counters,
     ) -> Result<Option<AddressSlot>, Refused> {
         let count_max = limits.connections_per_address;
-        let Some(address) = counted_address(address, limits.ipv6_prefix).filter(|_| count_max > 0) else {
+        // It has the connections of all its clients.
+        let is_exempt = count_max == 0 || limits.forwarded_from.contains(address);
+        let Some(address) = counted_address(address, limits.ipv6_prefix).filter(|_| !is_exempt) else {
             return Ok(None);
         };
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,6 +121,12 @@ mod tests {
         drop((second, third));
         for loopback in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
             assert!(admit(loopback).unwrap().is_none(), "{loopback}");
+        }
+        let forwarded_from = Networks::parse("2001:db8::2").unwrap();
+        let behind_proxy = EdgeLimits { forwarded_from, connections_per_address: 1, ..EdgeLimits::default() };
+        for _ in 0..3 {
+            let proxy = "2001:db8::2".parse().unwrap();
+            assert!(counts.admit(proxy, &behind_proxy, &counters).unwrap().is_none());
         }
         assert_eq!(counters.figures().refused[Refused::Address as usize], 2);
         assert!(counts.0.lock().unwrap().is_empty());

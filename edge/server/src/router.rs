@@ -1,4 +1,4 @@
-//! What is served: the one place where handlers are mounted.
+//! What is served.
 
 use crate::link::Core;
 use crate::problem::EdgeProblem;
@@ -6,10 +6,14 @@ use axum::body::Body;
 use axum::http::Response;
 use axum::{Extension, Router};
 
-/// The router of an edge: that of the handlers, whose requests have the [`Core`] as an extension. What no handler knows
-/// is a problem document of its own.
+/// The router of an edge: that of the handlers, whose requests have the [`Core`] as an extension.
 pub fn router(handlers: Router, core: Core) -> Router {
-    handlers.fallback(not_found).layer(Extension(core))
+    handlers.layer(Extension(core))
+}
+
+/// A router without handlers: every path is answered with a problem document.
+pub fn nothing() -> Router {
+    Router::new().fallback(not_found)
 }
 
 async fn not_found() -> Response<Body> {

@@ -3,8 +3,9 @@
 
 use super::tls_files::{self, TlsFilesError};
 use crate::server::SocketActivation;
-use madang_config::{ENTRANCES, Loaded, Written, overlap};
+use madang_config::{Config, ENTRANCES, Loaded, Written, overlap};
 use madang_engine::runtime::TlsIdentity;
+use madang_model::connection::Networks;
 use std::fmt;
 
 /// The result for a usable configuration.
@@ -74,14 +75,19 @@ pub fn approve(loaded: &Loaded, activation: &SocketActivation) -> Result<Approve
     }
 }
 
-/// Whether anybody may say whose connection it passes on.
-fn trusts_everyone(loaded: &Loaded) -> Option<String> {
-    let everything = loaded.config.listen.proxy_from.iter().find(|network| network.is_everything())?;
-    let origin = loaded.written("listen.proxy_from").origin;
-    Some(format!(
-        "{origin}: listen.proxy_from has {everything}: whoever can connect says from which address; name the \
-         addresses of your proxies alone, unless nobody else reaches this port"
-    ))
+/// Whether anybody may say whose connection or request it passes on.
+fn trusts_everyone(loaded: &Loaded) -> Vec<String> {
+    let Config { listen, http, .. } = &loaded.config;
+    let keys = [("listen.proxy_from", &listen.proxy_from), ("http.forwarded_from", &http.forwarded_from)];
+    let warning = |(key, networks): (&str, &Networks)| {
+        let everything = networks.iter().find(|network| network.is_everything())?;
+        let origin = loaded.written(key).origin;
+        Some(format!(
+            "{origin}: {key} has {everything}: whoever can connect says from which address; name the addresses of your \
+             proxies alone, unless nobody else reaches this port"
+        ))
+    };
+    keys.into_iter().filter_map(warning).collect()
 }
 
 fn overlaps(loaded: &Loaded, activation: &SocketActivation) -> Vec<ConfigurationFault> {

@@ -5,6 +5,7 @@
 
 mod activity;
 mod body;
+mod forwarded;
 mod opening;
 mod peer;
 mod service;
@@ -19,7 +20,7 @@ use crate::bounds::{
     STREAM_WINDOW_BYTES, STREAMS_MAX,
 };
 use crate::counters::{Counters, Refused};
-use crate::limits::{AddressCounts, CurrentLimits};
+use crate::limits::{AddressCounts, CurrentLimits, EdgeLimits};
 use activity::{Activity, Heads};
 use axum::Router;
 use hyper::server::conn::{http1, http2};
@@ -77,7 +78,7 @@ impl Shared {
         stop: Stop,
     ) -> Result<(), Refused> {
         let limits = self.limits.now();
-        let peer = Peer { address: from, is_proxied: false, has_tls };
+        let peer = Peer { address: from, is_proxied: false, has_tls, is_https: has_tls };
         let socket = Socket::new(stream);
         let (stream, peer) = match limits.proxy_from.contains(from.ip()) {
             true => read_proxy(socket, peer).await?,
@@ -88,7 +89,7 @@ impl Shared {
         };
         if !has_tls {
             return match spoken(stream).await? {
-                Some((stream, spoken)) => self.speak(stream, spoken, peer, stop).await,
+                Some((stream, spoken)) => self.speak(stream, spoken, (peer, limits), stop).await,
                 None => Ok(()),
             };
         }
@@ -101,10 +102,16 @@ impl Shared {
             Some(b"h2") => Spoken::Http2,
             _ => Spoken::Http1,
         };
-        self.speak(stream, spoken, peer, stop).await
+        self.speak(stream, spoken, (peer, limits), stop).await
     }
 
-    async fn speak<S>(&self, stream: S, spoken: Spoken, peer: Peer, stop: Stop) -> Result<(), Refused>
+    async fn speak<S>(
+        &self,
+        stream: S,
+        spoken: Spoken,
+        (peer, limits): (Peer, Arc<EdgeLimits>),
+        stop: Stop,
+    ) -> Result<(), Refused>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -116,6 +123,7 @@ impl Shared {
             requests: Arc::clone(&self.requests),
             activity: Arc::clone(&activity),
             peer,
+            limits,
         };
         match spoken {
             Spoken::Http1 => {

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
-/// How a connection came. Each request has it as an extension.
+/// Whose request it is. Each request has it as an extension.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Peer {
-    /// The client's address: that of the connection, or the one that a PROXY header names.
+    /// The client's address: that of the connection, or the one that a configured proxy names, by a PROXY header or
+    /// `X-Forwarded-For`. Its port is 0 where the proxy does not say it.
     pub address: SocketAddr,
-    /// Whether a proxy of `listen.proxy_from` has named the address.
+    /// Whether it comes through a configured proxy.
     pub is_proxied: bool,
-    /// Whether it speaks TLS with this process.
+    /// Whether the connection has TLS that ends in this process.
     pub has_tls: bool,
+    /// Whether the client speaks TLS, with this process or with a configured proxy.
+    pub is_https: bool,
 }

@@ -2,9 +2,11 @@
 
 use super::activity::Activity;
 use super::body::{AnswerBody, BodyFault, BodyReport, OpenRequest, RequestBody};
+use super::forwarded::forwarded;
 use super::peer::Peer;
 use crate::bounds::BODY_BYTES_MAX;
 use crate::counters::Refused;
+use crate::limits::EdgeLimits;
 use crate::problem::EdgeProblem;
 use axum::Router;
 use axum::body::Body;
@@ -27,6 +29,8 @@ pub struct RequestService {
     pub requests: Arc<Semaphore>,
     pub activity: Arc<Activity>,
     pub peer: Peer,
+    /// Those of when the connection came.
+    pub limits: Arc<EdgeLimits>,
 }
 
 impl Service<Request<Incoming>> for RequestService {
@@ -76,7 +80,7 @@ impl RequestService {
         };
         let report = BodyReport::default();
         let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(self.peer);
+        parts.extensions.insert(forwarded(self.peer, &parts.headers, &self.limits.forwarded_from));
         let body = RequestBody::new(body, Arc::clone(&self.activity), report.clone());
         let asked = self.router.call(Request::from_parts(parts, body));
         let response = asked.await.unwrap_or_else(|never| match never {});

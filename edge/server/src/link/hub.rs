@@ -3,7 +3,7 @@
 use super::error::CoreError;
 use super::question::{Answer, Asked, Question, Taken};
 use super::session::{Closings, Listener, ListeningEnd, Opened, SessionKeeper, SessionKey};
-use crate::bounds::QUESTIONS_MAX;
+use crate::bounds::{OWN_SESSIONS_MAX, QUESTIONS_MAX};
 use hashbrown::{HashMap, HashSet};
 use madang_link::{EdgeEnd, EdgeEvent, RequestFault, SessionEnd, SessionNumber};
 use madang_model::{Moment, Reply, RoomKey, RoomName};
@@ -45,6 +45,8 @@ pub struct Hub {
     life: u64,
     closings: Arc<Closings>,
     sessions: HashMap<SessionNumber, Held>,
+    /// Those of the edge's own, at most [`OWN_SESSIONS_MAX`].
+    own: Vec<SessionNumber>,
     /// Who is in each room.
     rooms: HashMap<RoomKey, HashSet<SessionNumber>>,
 }
@@ -53,7 +55,7 @@ impl Hub {
     /// A link that begins now.
     pub fn new(life: u64, closings: Arc<Closings>, now: Moment) -> Hub {
         let (sessions, rooms) = (HashMap::new(), HashMap::new());
-        Hub { end: EdgeEnd::new(now), life, closings, sessions, rooms }
+        Hub { end: EdgeEnd::new(now), life, closings, sessions, own: Vec::new(), rooms }
     }
 
     /// How many sessions there are.
@@ -88,6 +90,30 @@ impl Hub {
         let _ = question.waiting.send(Err(refusal));
     }
 
+    /// One of the edge's own sessions asks something: one that asks nothing, a new one, or the one for which the fewest
+    /// wait.
+    pub fn ask_by_any(&mut self, question: Question) {
+        let load = |number: &SessionNumber| {
+            let held = self.sessions.get(number);
+            held.map_or(usize::MAX, |held| held.waiting.len() + usize::from(held.asked.is_some()))
+        };
+        let least = self.own.iter().copied().min_by_key(load);
+        let is_idle = least.is_some_and(|number| load(&number) == 0);
+        let number = match least {
+            Some(number) if is_idle || self.own.len() >= OWN_SESSIONS_MAX => number,
+            least => match (self.end.open(None), least) {
+                (Ok(number), _) => {
+                    self.sessions.insert(number, Held::default());
+                    self.own.push(number);
+                    number
+                }
+                (Err(_), Some(number)) => number,
+                (Err(error), None) => return drop(question.waiting.send(Err(error.into()))),
+            },
+        };
+        self.ask(SessionKey { life: self.life, number }, question);
+    }
+
     /// A session is closed, if it is one of this link and not closed yet.
     pub fn close(&mut self, session: SessionKey, is_clean: bool) {
         if session.life == self.life {
@@ -100,6 +126,7 @@ impl Hub {
     fn begin_closing(&mut self, number: SessionNumber, is_clean: bool, end: ListeningEnd, error: &CoreError) {
         let Some(held) = self.sessions.get_mut(&number).filter(|held| !held.is_closing) else { return };
         held.is_closing = true;
+        self.own.retain(|own| *own != number);
         held.end(end, error, error);
         self.leave_all(number);
         // The link may be about to end, and the session with it.
@@ -142,6 +169,7 @@ impl Hub {
             EdgeEvent::Reply { session, reply } => self.take_reply(session, reply),
             EdgeEvent::BadRequest { session, fault, words } => self.take_fault(session, fault, words),
             EdgeEvent::Closed { session, reason } => {
+                self.own.retain(|own| *own != session);
                 if let Some(mut held) = self.sessions.remove(&session) {
                     self.forget_rooms(session, &std::mem::take(&mut held.rooms));
                     let error = CoreError::SessionEnded(reason);
@@ -280,6 +308,7 @@ impl Hub {
         for (_, mut held) in self.sessions.drain() {
             held.end(ListeningEnd::Link, &CoreError::Unknown, &CoreError::Away);
         }
+        self.own.clear();
         self.rooms.clear();
     }
 }

@@ -17,7 +17,8 @@ pub use session::{CoreSession, ListeningEnd, SessionEvents};
 pub use state::LinkState;
 
 use crate::bounds::{CALLS_MAX, EVENTS_MAX};
-use session::{Call, Listener};
+use madang_link::EdgeRequest;
+use session::{Call, Listener, ask_through};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -80,6 +81,17 @@ impl Core {
     /// For how long there has been no link.
     pub fn down_for(&self) -> Duration {
         self.link().down_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Asks something that needs no name and no room, such as `PublishAs`, `HistoryOf`, `RoomsInOrder` or
+    /// `ChangeFacts`: by one of the edge's own sessions, of which there are as many as ask at the same time, at most
+    /// [`crate::bounds::OWN_SESSIONS_MAX`]. Questions that are asked at once may be answered in any order. Otherwise as
+    /// [`CoreSession::ask`].
+    ///
+    /// # Errors
+    /// [`CoreError`].
+    pub async fn ask(&self, request: EdgeRequest) -> Result<Answer, CoreError> {
+        ask_through(&self.calls, None, request).await
     }
 
     /// Opens a session that hears nothing but answers. With an address it counts against that one.

@@ -61,6 +61,7 @@ enum Expected {
     Join(RoomKey),
     Leave(RoomKey),
     Publish(RoomKey),
+    PublishAs(RoomKey),
     Amend(RoomKey),
     /// Reactions of a second are one event, which may be another session's.
     React(RoomKey, Seq),
@@ -83,11 +84,14 @@ impl Expected {
             EdgeRequest::Join { room } => Expected::Join(room.key()),
             EdgeRequest::Leave { room } => Expected::Leave(room.key()),
             EdgeRequest::Publish { room, .. } => Expected::Publish(room.key()),
+            EdgeRequest::PublishAs { room, .. } => Expected::PublishAs(room.key()),
             EdgeRequest::Amend { room, target, change: AmendRequest::React { .. }, .. } => {
                 Expected::React(room.key(), *target)
             }
             EdgeRequest::Amend { room, .. } => Expected::Amend(room.key()),
-            EdgeRequest::History { room, .. } => Expected::History(room.key()),
+            EdgeRequest::History { room, .. } | EdgeRequest::HistoryOf { room, .. } => {
+                Expected::History(room.key())
+            }
             EdgeRequest::Resume { room, .. } => Expected::Resume(room.key()),
             EdgeRequest::Who { room } => Expected::Who(room.key()),
             EdgeRequest::Members { room, .. } => Expected::Members(room.key()),
@@ -102,10 +106,17 @@ impl Expected {
         match (self, reply) {
             (Expected::Nothing, _) => false,
             (
-                Expected::Publish(_) | Expected::Amend(_) | Expected::React(..) | Expected::Whisper,
+                Expected::Publish(_)
+                | Expected::PublishAs(_)
+                | Expected::Amend(_)
+                | Expected::React(..)
+                | Expected::Whisper,
                 Reply::NotSaid(_),
             ) => true,
-            (Expected::Publish(_) | Expected::Amend(_) | Expected::React(..), _) => false,
+            (Expected::PublishAs(room), Reply::Said { message }) => message.room.key() == room,
+            (Expected::Publish(_) | Expected::PublishAs(_) | Expected::Amend(_) | Expected::React(..), _) => {
+                false
+            }
             (Expected::Claim, Reply::Claimed { .. })
             | (Expected::Whois, Reply::Whois(_))
             | (Expected::Whisper, Reply::Whisper { is_receipt: true, .. })
@@ -173,6 +184,7 @@ impl Asked {
                 }
                 Answer::RoomsParts(std::mem::take(&mut asked.parts))
             }
+            Reply::Said { message } => Answer::Said(message),
             reply => Answer::Reply(reply),
         };
         answer_with(slot, answer)

@@ -20,8 +20,16 @@ pub struct SessionKey {
 /// What handlers ask of the task of the link.
 #[derive(Debug)]
 pub enum Call {
-    Open { address: Option<IpAddr>, listener: Option<Listener>, opened: Opened },
-    Ask { session: SessionKey, question: Question },
+    Open {
+        address: Option<IpAddr>,
+        listener: Option<Listener>,
+        opened: Opened,
+    },
+    /// Without a session, one of the edge's own asks.
+    Ask {
+        session: Option<SessionKey>,
+        question: Question,
+    },
 }
 
 /// Who waits for a session to be opened.
@@ -101,17 +109,26 @@ impl CoreSession {
     /// # Errors
     /// [`CoreError`].
     pub async fn ask(&self, request: EdgeRequest) -> Result<Answer, CoreError> {
-        let (waiting, answer) = oneshot::channel();
-        let question = Question { request, waiting, deadline: Instant::now() + ANSWER_TIME_MAX };
-        self.calls.try_send(Call::Ask { session: self.keeper.key, question }).map_err(|_| CoreError::Busy)?;
-        // The task has ended with the edge.
-        answer.await.unwrap_or(Err(CoreError::Away))
+        ask_through(&self.calls, Some(self.keeper.key), request).await
     }
 
     /// Ends the session on purpose: its user leaves at once.
     pub fn close(mut self) {
         self.keeper.is_clean = true;
     }
+}
+
+/// Asks, and waits for the answer.
+pub async fn ask_through(
+    calls: &mpsc::Sender<Call>,
+    session: Option<SessionKey>,
+    request: EdgeRequest,
+) -> Result<Answer, CoreError> {
+    let (waiting, answer) = oneshot::channel();
+    let question = Question { request, waiting, deadline: Instant::now() + ANSWER_TIME_MAX };
+    calls.try_send(Call::Ask { session, question }).map_err(|_| CoreError::Busy)?;
+    // The task ends with the edge.
+    answer.await.unwrap_or(Err(CoreError::Away))
 }
 
 /// What a session hears: events of its rooms, and replies that are no answers, such as whispers.

@@ -128,7 +128,8 @@ impl LinkTask {
                     for call in calls.drain(..) {
                         match call {
                             Call::Open { address, listener, opened } => hub.open(address, listener, opened),
-                            Call::Ask { session, question } => hub.ask(session, question),
+                            Call::Ask { session: Some(session), question } => hub.ask(session, question),
+                            Call::Ask { session: None, question } => hub.ask_by_any(question),
                         }
                     }
                 }
@@ -150,17 +151,18 @@ impl LinkTask {
     fn report(&self, hub: &Hub) {
         let limits =
             hub.end.limits().copied().filter(|_| !hub.end.is_going_down() && hub.end.ended().is_none());
-        let sessions = hub.session_count() as u64;
+        let sessions = limits.map_or(0, |_| hub.session_count() as u64);
+        let epoch = hub.end.epoch().filter(|_| limits.is_some());
         self.state.send_if_modified(|state| {
-            let has_changed = state.limits != limits;
-            if has_changed && limits.is_some() {
+            let has_changed = (state.limits, state.epoch) != (limits, epoch);
+            if limits.is_some() && state.limits.is_none() {
                 tracing::info!("the link to the core is up");
             }
-            state.sessions = sessions;
             match limits {
-                Some(_) => (state.limits, state.down_since) = (limits, None),
+                Some(_) => (state.limits, state.epoch, state.down_since) = (limits, epoch, None),
                 None => state.end(),
             }
+            state.sessions = sessions;
             has_changed
         });
     }

@@ -5,9 +5,9 @@ use crate::bounds::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::counters::Refused;
 use crate::limits::EdgeLimits;
 use crate::server::{EdgeListener, EdgeServer, EdgeSettings};
+use axum::Extension;
 use axum::body::Bytes;
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn serve(limits: EdgeLimits) -> Served {
     let core = SmallCore::start();
     let settings = EdgeSettings { link_socket: core.socket.clone(), workers: 1, connections_max: 64, limits };
     let handlers = |_: &crate::Core| {
-        Router::new()
+        crate::nothing()
             .route("/length", post(async |body: Bytes| body.len().to_string()))
             .route("/peer", get(async |Extension(peer): Extension<crate::Peer>| peer.address.to_string()))
     };
@@ -160,6 +160,15 @@ fn the_client_of_a_proxy_is_who_it_says_and_whoever_says_nothing_is_closed() {
     assert_eq!(answer(&served, format!("{header}{request}").as_bytes()), "");
     expect_refused(&served, Refused::Address, 1);
     drop(held);
+}
+
+#[test]
+fn the_client_of_a_request_is_who_a_configured_proxy_says() {
+    let forwarded_from = madang_model::connection::Networks::parse("127.0.0.1").expect("a network");
+    let served = serve(EdgeLimits { forwarded_from, ..EdgeLimits::default() });
+    let request = "GET /peer HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.9, 192.0.2.7\r\nConnection: close\r\n\r\n";
+    let text = answer(&served, request.as_bytes());
+    assert!(text.ends_with("\r\n\r\n192.0.2.7:0"), "{text}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The link as handlers see it.
 
 use super::core::{PATIENCE, SHARDS, SmallCore};
-use crate::bounds::{ANSWER_TIME_MAX, EVENTS_MAX, QUESTIONS_MAX};
+use crate::bounds::{ANSWER_TIME_MAX, EVENTS_MAX, OWN_SESSIONS_MAX, QUESTIONS_MAX};
 use crate::link::{Answer, Core, CoreError, CoreSession, ListeningEnd, SessionEvents};
 use madang_link::{EdgeEvent, EdgeRequest, SessionEnd};
-use madang_model::{Refusal, Reply, RoomName, Text, UserName};
+use madang_model::{Account, AccountId, AccountKind, Refusal, Reply, RoomName, Text, UserName};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -102,6 +102,37 @@ async fn questions_that_are_asked_at_once_are_answered_one_after_another_and_too
         assert_eq!(message.text.as_str(), format!("line {number}"));
     }
     assert_eq!(heard(&mut events).await, "line 0");
+}
+
+#[tokio::test]
+async fn what_needs_no_session_is_asked_by_the_edges_own_all_at_once() {
+    let small = SmallCore::start();
+    let core = connected(&small).await;
+    small.set_silent(true);
+    let post = |number: usize| {
+        let account = Account::new(AccountKind::User, AccountId(7)).expect("an account");
+        let author = UserName::parse("service").expect("a name").known_as(account.into());
+        let text = Text::sanitise(&format!("line {number}")).expect("a text");
+        let request = EdgeRequest::PublishAs { room: room(), author, draft: None, text };
+        let core = core.clone();
+        tokio::spawn(async move { core.ask(request).await })
+    };
+    let posts: Vec<_> = (0..2 * OWN_SESSIONS_MAX).map(post).collect();
+    let asked_at = tokio::time::Instant::now();
+    while core.link().sessions < OWN_SESSIONS_MAX as u64 {
+        assert!(asked_at.elapsed() < PATIENCE, "{:?}", core.link());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    small.set_silent(false);
+    let mut seqs = Vec::new();
+    for post in posts {
+        let Ok(Answer::Said(message)) = post.await.expect("it has asked") else { panic!("not said") };
+        seqs.push(message.seq);
+    }
+    seqs.sort();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 2 * OWN_SESSIONS_MAX);
+    assert!(core.link().epoch.is_some());
 }
 
 #[tokio::test]
