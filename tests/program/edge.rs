@@ -4,7 +4,7 @@ use crate::harness::edge::connect_to;
 use crate::harness::edge_process::{
     HTTP, ask, edge, edges, expect_no_edge, expect_served, http_address, kill_nine,
 };
-use crate::harness::http::{expect_sum, metrics_address, samples};
+use crate::harness::http::{expect_sum, get, metrics_address, samples};
 use crate::harness::{Client, End, Identity, Manager, PATIENCE, Server, TlsClient, madang};
 use rustix::process::Signal;
 use std::io::{Read, Write};
@@ -224,8 +224,12 @@ fn of_two_edges_one_serves_and_the_other_takes_over_when_it_ends() {
     let server = Server::start(1, &[HTTP, METRICS, "edge.start=false"]);
     let address = http_address(&server, "http");
     assert!(edges(&server).is_empty());
+    // A server without an edge is well, and says so.
+    let health = get(metrics_address(&server), "/healthz");
+    assert_eq!((health.status, health.body.as_str()), (200, "ok\nno edge serves HTTP at the moment\n"));
     let mut first = OwnEdge::start(&server);
     expect_served(address);
+    assert_eq!(get(metrics_address(&server), "/healthz").body, "ok\n");
     let mut second = OwnEdge::start(&server);
     let words = || std::fs::read_to_string(server.data().join("edge.words")).expect("its words");
     let asked_at = Instant::now();

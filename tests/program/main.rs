@@ -49,6 +49,7 @@ mod packaging;
 mod previous_release;
 mod privacy;
 mod proxy;
+mod recipes;
 mod reload;
 mod restarts;
 mod samples;

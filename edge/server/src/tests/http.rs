@@ -1,7 +1,7 @@
 //! HTTP, as clients meet it.
 
 use super::core::{PATIENCE, SmallCore};
-use crate::bounds::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::bounds::{BODY_BYTES_MAX, BODY_IDLE_TIME_MAX, HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::counters::Refused;
 use crate::limits::EdgeLimits;
 use crate::server::{EdgeListener, EdgeServer, EdgeSettings};
@@ -138,6 +138,21 @@ fn bodies_that_are_too_long_are_refused_whether_they_say_so_or_not() {
         assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("\"code\":\"body-too-long\""), "{text}");
     }
     expect_refused(&served, Refused::BodySize, 2);
+}
+
+#[test]
+fn a_body_that_stops_is_not_waited_for() {
+    let served = serve(EdgeLimits::default());
+    let began = Instant::now();
+    let mut stopped = connect(&served);
+    stopped.set_read_timeout(Some(2 * BODY_IDLE_TIME_MAX)).expect("a time limit");
+    stopped.write_all(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc").expect("sent");
+    let mut text = String::new();
+    stopped.read_to_string(&mut text).expect("it is closed");
+    assert!(text.starts_with("HTTP/1.1 408 ") && text.contains("\"code\":\"body-too-late\""), "{text}");
+    let took = began.elapsed();
+    assert!(took >= BODY_IDLE_TIME_MAX && took < BODY_IDLE_TIME_MAX + Duration::from_secs(5), "{took:?}");
+    expect_refused(&served, Refused::BodyTime, 1);
 }
 
 #[test]
