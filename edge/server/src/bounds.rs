@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Connections at one time. Beyond them nobody is accepted until one ends: clients wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 8_192;
-/// Files that are not connections: the runtime, listeners, the link, the directory.
-pub const OTHER_FILES: usize = 128;
+/// Files that are not connections: the runtime, listeners, the link, the directory, and connections whose last answer is
+/// still read.
+pub const OTHER_FILES: usize = 384;
 /// How long to wait before a connection is accepted again after the system has refused.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 

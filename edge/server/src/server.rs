@@ -76,13 +76,16 @@ impl EdgeServer {
         })
     }
 
-    /// Listens at these sockets from now on, and at no other. Connections that were accepted stay.
+    /// Listens at these sockets from now on, and at no other; at none once it stops. Connections that were accepted stay.
     ///
     /// # Errors
     /// What the system says of one of them; then it listens nowhere.
     pub fn listen(&self, listeners: Vec<EdgeListener>) -> io::Result<()> {
         let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
         accepting.drain(..).for_each(|task| task.abort());
+        if *self.stop.borrow() {
+            return Ok(());
+        }
         let _entered = self.runtime.enter();
         for EdgeListener { socket, has_tls } in listeners {
             socket.set_nonblocking(true)?;
@@ -119,8 +122,9 @@ impl EdgeServer {
     /// most after [`GRACE`].
     pub fn stop(&self) {
         let mut accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
-        accepting.drain(..).for_each(|task| task.abort());
         self.stop.send_replace(true);
+        accepting.drain(..).for_each(|task| task.abort());
+        drop(accepting);
         let all = u32::try_from(self.connections_max).unwrap_or(u32::MAX);
         self.runtime.block_on(async {
             // When every slot is free, every connection has ended.

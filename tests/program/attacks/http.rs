@@ -167,6 +167,22 @@ fn floods_of_settings_pings_and_empty_frames_are_closed() {
 }
 
 #[test]
+fn an_http_2_client_that_lets_nothing_be_sent_to_it_is_closed() {
+    let attacked = start();
+    let mut stream = attacked.connect();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0, in the place of the empty settings.
+    stream.write_all(&PREFACE[..24]).expect("sent");
+    stream.write_all(&frame(4, 0, 0, &[0, 4, 0, 0, 0, 0])).expect("sent");
+    stream.write_all(&get(1)).expect("sent");
+    let began = Instant::now();
+    let said = expect_closed(&mut stream);
+    assert!(!said.is_empty(), "it has at least its settings");
+    assert!((25..45).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    attacked.expect_refused("write_time", 1.0);
+}
+
+#[test]
 fn a_header_that_never_ends_and_too_many_streams_are_refused_in_http_2() {
     let attacked = start();
     // HEADERS without END_HEADERS, then CONTINUATION for ever (CVE-2024-27316 and others).

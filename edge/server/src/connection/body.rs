@@ -94,7 +94,8 @@ impl Body for RequestBody {
         };
         this.waits = None;
         let Some(frame) = frame.transpose().map_err(axum::Error::new)? else { return Poll::Ready(None) };
-        if let Some(data) = frame.data_ref() {
+        // Empty pieces are no progress: a peer could send them for ever.
+        if let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) {
             this.bytes += data.len() as u64;
             this.activity.has_body();
         }
@@ -145,7 +146,8 @@ impl Drop for OpenRequest {
 pub struct AnswerBody {
     body: AnyBody,
     request: OpenRequest,
-    /// Whether a piece was given to the connection and not passed on.
+    /// Whether the connection has something of it that it has not passed on, because a socket is full or, in HTTP/2, a
+    /// window is used up.
     is_held: bool,
 }
 
