@@ -57,6 +57,19 @@ pub enum Target {
     Account(i64),
     /// A service key.
     Key(i64),
+    /// A code to sign up with.
+    SignUpCode(i64),
+}
+
+impl Target {
+    /// As it is stored and shown: what kind, and its number.
+    pub fn stored(self) -> (&'static str, i64) {
+        match self {
+            Target::Account(id) => ("account", id),
+            Target::Key(id) => ("key", id),
+            Target::SignUpCode(id) => ("sign-up-code", id),
+        }
+    }
 }
 
 /// An entry of the audit log.
@@ -112,10 +125,7 @@ impl Act<'_> {
     pub fn log(&self, database: &mut dyn Database) -> Result<(), DirectoryError> {
         let id = next_number(database, "audit")?;
         let (actor_kind, actor) = self.by.stored();
-        let (target_kind, target) = match self.target {
-            Target::Account(id) => ("account", id),
-            Target::Key(id) => ("key", id),
-        };
+        let (target_kind, target) = self.target.stored();
         let sql = "INSERT INTO audit_log (id, at, actor_kind, actor, act, target_kind, target, reason, details) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let values: [Value; 9] = [
@@ -180,6 +190,7 @@ fn read(row: &Row) -> Result<AuditEntry, DirectoryError> {
         target: match row.text(5)? {
             "account" => Target::Account(target),
             "key" => Target::Key(target),
+            "sign-up-code" => Target::SignUpCode(target),
             other => return Err(row.damaged(format!("'{other}' is nothing that is acted on"))),
         },
         reason: row.text(7)?.to_owned(),

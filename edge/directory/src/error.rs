@@ -75,6 +75,24 @@ pub enum Mistake {
         /// The key whose prefix overlaps.
         other: String,
     },
+    /// What was to be changed is not what the caller has read.
+    #[error("{0} was changed meanwhile; read it again")]
+    ChangedMeanwhile(String),
+    /// The one-time code was used, has expired, or never was one.
+    #[error("the code does not hold any more; ask an admin for another")]
+    CodeGone,
+    /// The code to sign up with is used up, has expired, or never was one.
+    #[error("the sign-up code does not hold; ask whoever gave it for another")]
+    SignUpCodeInvalid,
+    /// There is no code of this number, or it has expired.
+    #[error("there is no sign-up code {0}; it was withdrawn, or has expired")]
+    NoCode(i64),
+    /// There are as many codes as there may be.
+    #[error("there are {codes_max} sign-up codes already; withdraw some that are not needed any more")]
+    TooManyCodes {
+        /// How many there may be.
+        codes_max: usize,
+    },
     /// No service has the name, or the secret.
     #[error("there is no such key; it may have been rotated or removed")]
     NoKey,
@@ -108,6 +126,11 @@ impl Mistake {
             Mistake::TokenReused => "token-reused",
             Mistake::KeyTaken(_) => "key-taken",
             Mistake::PrefixTaken { .. } => "prefix-taken",
+            Mistake::ChangedMeanwhile(_) => "changed-meanwhile",
+            Mistake::CodeGone => "code-gone",
+            Mistake::SignUpCodeInvalid => "sign-up-code-invalid",
+            Mistake::NoCode(_) => "no-code",
+            Mistake::TooManyCodes { .. } => "too-many-codes",
             Mistake::NoKey => "no-key",
             Mistake::BadValue { .. } => "bad-value",
         }

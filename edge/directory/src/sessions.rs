@@ -8,7 +8,7 @@ use crate::audit::{Act, Actor, Target};
 use crate::directory::{Directory, next_number};
 use crate::error::{DirectoryError, Mistake};
 use crate::secret::{SECRET_BYTES, copied, copyable, hash, random};
-use crate::sql::{Database, Value};
+use crate::sql::{Database, Row, Value};
 use madang_model::{Text, Timestamp};
 use std::fmt;
 
@@ -121,6 +121,47 @@ impl Directory {
         self.write(move |database| renew(database, &token, now)).and_then(|renewed| Ok(renewed?))
     }
 
+    /// The account of a session, as long as both are there and it may log in: what stands behind an access token.
+    ///
+    /// # Errors
+    /// [`Mistake::SessionEnded`], [`Mistake::Banned`], and what the environment refuses.
+    pub fn session_of(
+        &self,
+        account: i64,
+        session: i64,
+        now: Timestamp,
+    ) -> Result<(Account, Session), DirectoryError> {
+        self.read(move |database| {
+            let sql = format!(
+                "SELECT {}, s.id, s.device, s.created_at, s.used_at FROM sessions s \
+                 JOIN accounts a ON a.id = s.account WHERE s.id = $1 AND s.account = $2 AND s.used_at > $3",
+                accounts::COLUMNS
+            );
+            let rows = database.query(&sql, &[session.into(), account.into(), oldest(now).into()])?;
+            let row = rows.first().ok_or(Mistake::SessionEnded)?;
+            let account = accounts::read(row)?;
+            account.may_log_in(now)?;
+            Ok((account, session_at(row, accounts::COLUMN_COUNT)?))
+        })
+    }
+
+    /// The number of the account whose session a refresh token would renew now; the token is not used by it.
+    ///
+    /// # Errors
+    /// What the environment refuses.
+    pub fn account_of_token(
+        &self,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<Option<i64>, DirectoryError> {
+        let token = token.clone();
+        self.read(move |database| {
+            let sql = "SELECT account FROM sessions WHERE selector = $1 AND token_hash = $2 AND used_at > $3";
+            let values = [hash(&token.selector).into(), hash(&token.secret).into(), oldest(now).into()];
+            database.query(sql, &values)?.first().map(|row| row.number(0)).transpose()
+        })
+    }
+
     /// The sessions of an account, the one used last first.
     ///
     /// # Errors
@@ -132,15 +173,7 @@ impl Directory {
             let sql = "SELECT id, device, created_at, used_at FROM sessions WHERE account = $1 AND used_at > $2 \
                        ORDER BY used_at DESC, id DESC";
             let rows = database.query(sql, &[account.id.into(), oldest(now).into()])?;
-            let session = |row: &crate::sql::Row| {
-                Ok(Session {
-                    id: row.number(0)?,
-                    device: row.text(1)?.to_owned(),
-                    created_at: Timestamp(row.number(2)?),
-                    used_at: Timestamp(row.number(3)?),
-                })
-            };
-            rows.iter().map(session).collect()
+            rows.iter().map(|row| session_at(row, 0)).collect()
         })
     }
 
@@ -165,9 +198,19 @@ impl Directory {
         let wanted = self.wanted(name);
         self.write(move |database| {
             let account = wanted.expect(database)?;
-            accounts::end_sessions(database, account.id)
+            accounts::end_sessions(database, account.id, None)
         })
     }
+}
+
+/// A session from the columns of a row that begin with this one.
+fn session_at(row: &Row, first: usize) -> Result<Session, DirectoryError> {
+    Ok(Session {
+        id: row.number(first)?,
+        device: row.text(first + 1)?.to_owned(),
+        created_at: Timestamp(row.number(first + 2)?),
+        used_at: Timestamp(row.number(first + 3)?),
+    })
 }
 
 fn oldest(now: Timestamp) -> i64 {

@@ -60,9 +60,10 @@ const CONFIG: [&str; 11] = [
     "layers",
     "print",
 ];
-const DIRECTORY: [&str; 15] = [
+const DIRECTORY: [&str; 18] = [
     "error",
     "secret",
+    "one_time_code",
     "search",
     "sql",
     "location",
@@ -71,7 +72,9 @@ const DIRECTORY: [&str; 15] = [
     "threads",
     "directory",
     "audit",
+    "sign_up_codes",
     "accounts",
+    "password_resets",
     "sessions",
     "service_keys",
     "consent",

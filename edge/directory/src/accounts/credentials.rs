@@ -8,6 +8,61 @@ use crate::names::Claims;
 use crate::password::Password;
 use crate::sql::{Database, Value};
 use madang_model::{Timestamp, UserName};
+use ring::hmac;
+
+/// What is stored for a name: its account and password, or that there is none.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    account: Option<Account>,
+    stored: Option<String>,
+    /// Where it is stored, for the words of a fault.
+    place: String,
+}
+
+impl Credential {
+    /// The number of its account; `None` where nobody has the name.
+    pub fn account_id(&self) -> Option<i64> {
+        self.account.as_ref().map(|account| account.id)
+    }
+
+    /// Whether a password is its own. It takes 40 ms of computing, for a name that nobody has too.
+    ///
+    /// # Errors
+    /// [`Mistake::WrongCredentials`], [`Mistake::Banned`], and a hash that is damaged.
+    pub fn check(&self, password: &str, now: Timestamp) -> Result<Account, DirectoryError> {
+        // Whatever is that long is no password of anyone, whoever it is tried for.
+        let password = Password::typed(password).map_err(|_| Mistake::WrongCredentials)?;
+        match password.is_of(self.stored.as_deref(), &self.place)? {
+            true => self.accept(now),
+            false => Err(Mistake::WrongCredentials.into()),
+        }
+    }
+
+    /// Its account, for whoever has proven before to know the password that is stored.
+    ///
+    /// # Errors
+    /// [`Mistake::WrongCredentials`], [`Mistake::Banned`].
+    pub fn accept(&self, now: Timestamp) -> Result<Account, DirectoryError> {
+        let account = self.account.clone().ok_or(Mistake::WrongCredentials)?;
+        account.may_log_in(now)?;
+        Ok(account)
+    }
+
+    /// What a password and what is stored for it give together under a key, in a microsecond: the same again only for the
+    /// same of both. `None` where there is no password.
+    pub fn proof(&self, key: &[u8; 32], password: &str) -> Option<[u8; 32]> {
+        let (account, stored) = (self.account.as_ref()?, self.stored.as_deref()?);
+        let password = Password::typed(password).ok()?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let mut context = hmac::Context::with_key(&key);
+        context.update(&account.id.to_be_bytes());
+        // PHC strings have no NUL.
+        context.update(stored.as_bytes());
+        context.update(&[0]);
+        context.update(password.as_bytes());
+        context.sign().as_ref().try_into().ok()
+    }
+}
 
 impl Directory {
     /// The account of a name and its password. It takes the same time for a wrong name as for a wrong password, of which
@@ -21,8 +76,14 @@ impl Directory {
         password: &str,
         now: Timestamp,
     ) -> Result<Account, DirectoryError> {
-        // Whatever is that long is no password of anyone, whoever it is tried for.
-        let password = Password::typed(password).map_err(|_| Mistake::WrongCredentials)?;
+        self.credential(name)?.check(password, now)
+    }
+
+    /// What is stored for a name, to check passwords with it once or several times.
+    ///
+    /// # Errors
+    /// What the environment refuses.
+    pub fn credential(&self, name: &str) -> Result<Credential, DirectoryError> {
         let exact = UserName::parse(name).ok().map(|name| Claims::of(&name, &self.names_key()));
         let exact = exact.map_or_else(String::new, |claims| claims.exact().to_owned());
         let found = self.read(move |database| {
@@ -34,21 +95,17 @@ impl Directory {
             let row = rows.into_iter().next();
             row.map(|row| Ok::<_, DirectoryError>((read(&row)?, row))).transpose()
         })?;
-        let (stored, place) = match &found {
-            Some((_, row)) => match row.values.get(COLUMN_COUNT) {
-                Some(Value::Text(stored)) => (Some(stored.as_str()), &*row.place),
-                _ => (None, &*row.place),
+        Ok(match found {
+            Some((account, row)) => Credential {
+                stored: match row.values.get(COLUMN_COUNT) {
+                    Some(Value::Text(stored)) => Some(stored.clone()),
+                    _ => None,
+                },
+                place: row.place.to_string(),
+                account: Some(account),
             },
-            None => (None, ""),
-        };
-        let is_right = password.is_of(stored, place)?;
-        match found {
-            Some((account, _)) if is_right => {
-                account.may_log_in(now)?;
-                Ok(account)
-            }
-            _ => Err(Mistake::WrongCredentials.into()),
-        }
+            None => Credential { account: None, stored: None, place: String::new() },
+        })
     }
 
     /// Gives an account another password, which it proves to have a right to by the current one. All its sessions end.
@@ -74,7 +131,23 @@ impl Directory {
     pub fn set_password(
         &self,
         name: &str,
+        new: (&str, &str),
+        reason: &str,
+        by: Actor,
+        now: Timestamp,
+    ) -> Result<Account, DirectoryError> {
+        self.set_password_keeping(name, new, None, reason, by, now)
+    }
+
+    /// The same, but one session stays: that of the device that changes it.
+    ///
+    /// # Errors
+    /// As [`Directory::set_password`].
+    pub fn set_password_keeping(
+        &self,
+        name: &str,
         (new, new_again): (&str, &str),
+        kept: Option<i64>,
         reason: &str,
         by: Actor,
         now: Timestamp,
@@ -85,15 +158,8 @@ impl Directory {
         let reason = crate::audit::reason(reason)?;
         let id = account.id;
         self.erase(move |database| {
-            let sql = "INSERT INTO credentials (account, password, changed_at) \
-                       SELECT id, $2, $3 FROM accounts WHERE id = $1 \
-                       ON CONFLICT (account) DO UPDATE SET password = excluded.password, \
-                       changed_at = excluded.changed_at RETURNING account";
-            if database.query(sql, &[id.into(), hashed.into(), now.0.into()])?.is_empty() {
-                // It was deleted meanwhile.
-                return Err(Mistake::NoAccount(account.handle).into());
-            }
-            end_sessions(database, id)?;
+            store_password(database, &account, &hashed, now)?;
+            end_sessions(database, id, kept)?;
             let target = Target::Account(id);
             Act { by, act: "account.password", target, reason: &reason, details: "", at: now }
                 .log(database)?;
@@ -102,8 +168,33 @@ impl Directory {
     }
 }
 
-/// Ends all sessions of an account. Returns how many.
-pub(crate) fn end_sessions(database: &mut dyn Database, account: i64) -> Result<usize, DirectoryError> {
-    let sql = "DELETE FROM sessions WHERE account = $1 RETURNING id";
-    Ok(database.query(sql, &[account.into()])?.len())
+/// Stores the hash of an account's new password. A code to reset the old one holds no more.
+///
+/// # Errors
+/// [`Mistake::NoAccount`], if it was deleted meanwhile.
+pub(crate) fn store_password(
+    database: &mut dyn Database,
+    account: &Account,
+    hashed: &str,
+    now: Timestamp,
+) -> Result<(), DirectoryError> {
+    let sql = "INSERT INTO credentials (account, password, changed_at) \
+               SELECT id, $2, $3 FROM accounts WHERE id = $1 \
+               ON CONFLICT (account) DO UPDATE SET password = excluded.password, \
+               changed_at = excluded.changed_at RETURNING account";
+    if database.query(sql, &[account.id.into(), hashed.into(), now.0.into()])?.is_empty() {
+        return Err(Mistake::NoAccount(account.handle.clone()).into());
+    }
+    database.query("DELETE FROM password_resets WHERE account = $1", &[account.id.into()]).map(drop)
+}
+
+/// Ends all sessions of an account, but for the one that is kept. Returns how many.
+pub(crate) fn end_sessions(
+    database: &mut dyn Database,
+    account: i64,
+    kept: Option<i64>,
+) -> Result<usize, DirectoryError> {
+    // Numbers of sessions begin with 1.
+    let sql = "DELETE FROM sessions WHERE account = $1 AND id <> $2 RETURNING id";
+    Ok(database.query(sql, &[account.into(), kept.unwrap_or(0).into()])?.len())
 }

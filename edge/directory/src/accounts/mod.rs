@@ -1,12 +1,15 @@
 //! Accounts: who they are, and what they may do.
 
+mod amending;
 mod credentials;
 mod listing;
 mod restrictions;
 mod roles;
 mod sign_up;
 
-pub(crate) use credentials::end_sessions;
+pub use amending::{Amendment, BanChange};
+pub use credentials::Credential;
+pub(crate) use credentials::{end_sessions, store_password};
 pub use listing::{AccountPage, ListCursor};
 pub use restrictions::Restriction;
 pub use sign_up::{DISPLAY_NAME_CHARS_MAX, NewAccount};

@@ -6,7 +6,7 @@ use super::{Account, Forbidden, Role};
 use crate::audit::{Act, Actor, Target};
 use crate::directory::Directory;
 use crate::error::{DirectoryError, FOR_EVER, Mistake};
-use crate::sql::Value;
+use crate::sql::{Database, Value};
 use madang_model::Timestamp;
 
 /// What is forbidden.
@@ -31,41 +31,13 @@ impl Directory {
         by: Actor,
         now: Timestamp,
     ) -> Result<Account, DirectoryError> {
+        forbidden_until(forbidden.until, now)?;
         let until = forbidden.until;
-        if until <= now {
-            let (found, allowed) = ("is over".to_owned(), "give a time after now".to_owned());
-            return Err(Mistake::BadValue { what: "the end of the ban", found, allowed }.into());
-        }
         let reason = crate::audit::reason(&forbidden.reason)?;
         let wanted = self.wanted(name);
         self.write(move |database| {
             let mut account = wanted.expect(database)?;
-            if what == Restriction::LogIn && account.role == Role::Admin {
-                expect_another_admin(database, &account, now)?;
-            }
-            let sql = match what {
-                Restriction::LogIn => "UPDATE accounts SET banned_until = $2, ban_reason = $3 WHERE id = $1",
-                Restriction::Chat => {
-                    "UPDATE accounts SET chat_banned_until = $2, chat_ban_reason = $3 WHERE id = $1"
-                }
-            };
-            database.query(sql, &[account.id.into(), until.0.into(), reason.as_str().into()])?;
-            let forbidden = Some(Forbidden { until, reason: reason.clone() });
-            let act = match what {
-                Restriction::LogIn => {
-                    end_sessions(database, account.id)?;
-                    account.ban = forbidden;
-                    "account.ban"
-                }
-                Restriction::Chat => {
-                    account.chat_ban = forbidden;
-                    "account.chat-ban"
-                }
-            };
-            let details =
-                if until == FOR_EVER { "for ever".to_owned() } else { format!("until {}", until.0) };
-            let target = Target::Account(account.id);
-            Act { by, act, target, reason: &reason, details: &details, at: now }.log(database)?;
+            forbid(database, &mut account, what, Forbidden { until, reason }, by, now)?;
             Ok(account)
         })
     }
@@ -90,4 +62,48 @@ impl Directory {
             Ok(true)
         })
     }
+}
+
+/// A time at which a ban may end.
+pub(super) fn forbidden_until(until: Timestamp, now: Timestamp) -> Result<(), Mistake> {
+    if until > now {
+        return Ok(());
+    }
+    let (found, allowed) = ("is over".to_owned(), "give a time after now".to_owned());
+    Err(Mistake::BadValue { what: "the end of the ban", found, allowed })
+}
+
+/// Forbids something to an account.
+pub(super) fn forbid(
+    database: &mut dyn Database,
+    account: &mut Account,
+    what: Restriction,
+    forbidden: Forbidden,
+    by: Actor,
+    now: Timestamp,
+) -> Result<(), DirectoryError> {
+    if what == Restriction::LogIn && account.role == Role::Admin {
+        expect_another_admin(database, account, now)?;
+    }
+    let sql = match what {
+        Restriction::LogIn => "UPDATE accounts SET banned_until = $2, ban_reason = $3 WHERE id = $1",
+        Restriction::Chat => "UPDATE accounts SET chat_banned_until = $2, chat_ban_reason = $3 WHERE id = $1",
+    };
+    let until = forbidden.until;
+    database.query(sql, &[account.id.into(), until.0.into(), forbidden.reason.as_str().into()])?;
+    let act = match what {
+        Restriction::LogIn => {
+            end_sessions(database, account.id, None)?;
+            "account.ban"
+        }
+        Restriction::Chat => "account.chat-ban",
+    };
+    let details = if until == FOR_EVER { "for ever".to_owned() } else { format!("until {}", until.0) };
+    let (target, reason) = (Target::Account(account.id), forbidden.reason.as_str());
+    Act { by, act, target, reason, details: &details, at: now }.log(database)?;
+    match what {
+        Restriction::LogIn => account.ban = Some(forbidden),
+        Restriction::Chat => account.chat_ban = Some(forbidden),
+    }
+    Ok(())
 }

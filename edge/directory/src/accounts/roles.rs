@@ -25,17 +25,7 @@ impl Directory {
         let wanted = self.wanted(name);
         self.write(move |database| {
             let mut account = wanted.expect(database)?;
-            if account.role == role {
-                return Ok(account);
-            }
-            if role == Role::User {
-                expect_another_admin(database, &account, now)?;
-            }
-            let sql = "UPDATE accounts SET role = $2 WHERE id = $1";
-            database.query(sql, &[account.id.into(), role.word().into()])?;
-            account.role = role;
-            let (target, details) = (Target::Account(account.id), role.word());
-            Act { by, act: "account.role", target, reason: &reason, details, at: now }.log(database)?;
+            give_role(database, &mut account, role, &reason, by, now)?;
             Ok(account)
         })
     }
@@ -58,10 +48,11 @@ impl Directory {
             if account.role == Role::Admin {
                 expect_another_admin(database, &account, now)?;
             }
-            end_sessions(database, account.id)?;
+            end_sessions(database, account.id, None)?;
             for sql in [
                 "DELETE FROM credentials WHERE account = $1",
                 "DELETE FROM consents WHERE account = $1",
+                "DELETE FROM password_resets WHERE account = $1",
                 "DELETE FROM search_names WHERE account = $1",
                 "DELETE FROM accounts WHERE id = $1",
             ] {
@@ -74,6 +65,28 @@ impl Directory {
             Ok(account)
         })
     }
+}
+
+/// Gives an account a role.
+pub(super) fn give_role(
+    database: &mut dyn Database,
+    account: &mut Account,
+    role: Role,
+    reason: &str,
+    by: Actor,
+    now: Timestamp,
+) -> Result<(), DirectoryError> {
+    if account.role == role {
+        return Ok(());
+    }
+    if role == Role::User {
+        expect_another_admin(database, account, now)?;
+    }
+    let sql = "UPDATE accounts SET role = $2 WHERE id = $1";
+    database.query(sql, &[account.id.into(), role.word().into()])?;
+    account.role = role;
+    let (target, details) = (Target::Account(account.id), role.word());
+    Act { by, act: "account.role", target, reason, details, at: now }.log(database)
 }
 
 /// An admin is there besides this account, and can log in. Who writes does it alone, so that it stays so.

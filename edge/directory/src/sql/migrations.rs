@@ -16,7 +16,8 @@ pub struct Migration {
 }
 
 /// All there are, in rising order.
-pub const MIGRATIONS: &[Migration] = &[Migration { version: 1, statements: VERSION_1 }];
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, statements: VERSION_1 }, Migration { version: 2, statements: VERSION_2 }];
 
 /// A table.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,26 @@ pub const TABLES: &[Table] = &[
     table(
         "consents",
         &["id", "account", "purpose", "given_at", "given_by_kind", "given_by", "withdrawn_at"],
+        1,
+    ),
+    table(
+        "sign_up_codes",
+        &[
+            "id",
+            "code_hash",
+            "note",
+            "uses_max",
+            "uses",
+            "created_at",
+            "created_by_kind",
+            "created_by",
+            "expires_at",
+        ],
+        1,
+    ),
+    table(
+        "password_resets",
+        &["account", "code_hash", "created_at", "created_by_kind", "created_by", "expires_at"],
         1,
     ),
 ];
@@ -168,6 +189,31 @@ CREATE TABLE consents (
     withdrawn_at BIGINT
 );
 CREATE INDEX consents_by_account ON consents (account)
+";
+
+/// Codes to sign up with, and to reset a password with. A program of version 1 that deletes an account knows nothing of
+/// its reset code, which goes with it all the same.
+const VERSION_2: &str = "
+INSERT INTO counters (name, value) VALUES ('sign-up-code', 0);
+CREATE TABLE sign_up_codes (
+    id BIGINT PRIMARY KEY,
+    code_hash TEXT NOT NULL UNIQUE,
+    note TEXT NOT NULL,
+    uses_max BIGINT NOT NULL,
+    uses BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    created_by_kind TEXT NOT NULL,
+    created_by BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE TABLE password_resets (
+    account BIGINT PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
+    code_hash TEXT NOT NULL UNIQUE,
+    created_at BIGINT NOT NULL,
+    created_by_kind TEXT NOT NULL,
+    created_by BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+)
 ";
 
 /// Brings the tables up to the last of `migrations`, each in a transaction of its own. Returns the version.

@@ -82,7 +82,7 @@ fn a_check_names_what_does_not_fit_together() {
         admin(&directory, "alice");
         sign_up(&directory, "bob");
         let report = check(&place.location).unwrap();
-        assert_eq!((report.version, report.admins, report.rows_of("accounts")), (1, 1, 2));
+        assert_eq!((report.version, report.admins, report.rows_of("accounts")), (2, 1, 2));
         assert_eq!(report.faults, [""; 0]);
         let mut database = place.location.connect(SqliteOpening::Existing, Duration::from_secs(5)).unwrap();
         for (breaks, words) in [

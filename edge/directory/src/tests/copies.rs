@@ -14,6 +14,8 @@ fn fill(directory: &Directory) {
     let forbidden = Forbidden { until: after(60), reason: "it's \"quoted\"".to_owned() };
     directory.forbid("홍길동", Restriction::Chat, &forbidden, Actor::Operator, NOW).unwrap();
     directory.give_consent("홍길동", "guardian", Actor::Account(1), NOW).unwrap();
+    directory.add_sign_up_code("class 3", (30, after(60)), Actor::Account(1), NOW).unwrap();
+    directory.add_password_reset("홍길동", Actor::Account(1), NOW).unwrap();
     let logged = directory.write(|database| {
         (0..1_234).try_for_each(|number| {
             let target = Target::Key(number);
@@ -33,6 +35,7 @@ fn expect_same(from: &Place, to: &Place) {
     assert_eq!(one.sessions("홍길동", NOW).unwrap(), other.sessions("홍길동", NOW).unwrap());
     assert_eq!(other.check_password("홍길동", PASSWORD, NOW).unwrap().id, 2);
     assert_eq!(code(other.is_available("gone")), "name-taken");
+    assert_eq!(other.sign_up_codes(0, 10, NOW).unwrap(), one.sign_up_codes(0, 10, NOW).unwrap());
     assert_eq!(other.search("ㅎㄱㄷ", None, 10).unwrap().accounts.len(), 1);
     sign_up(&other, "later");
     assert_eq!(other.account("later").unwrap().id, 4, "the numbers go on");

@@ -89,3 +89,34 @@ fn a_transaction_that_fails_leaves_nothing() {
         assert!(database.query("SELECT id FROM one", &[]).unwrap().is_empty());
     });
 }
+
+#[test]
+fn a_directory_of_version_1_keeps_what_it_has_and_gets_the_tables_of_version_2() {
+    on_both(|place| {
+        let mut database = connect(place);
+        assert_eq!(migrate(database.as_mut(), "x", &MIGRATIONS[..1]).unwrap(), 1);
+        database
+            .batch(
+                "UPDATE counters SET value = 7 WHERE name = 'account'; \
+                 INSERT INTO accounts VALUES (7, 'old', 'old', 'user', 1, NULL, '', NULL, '')",
+            )
+            .unwrap();
+        let directory = place.open();
+        sign_up(&directory, "alice");
+        assert_eq!(directory.account("alice").unwrap().id, 8);
+        let (id, _) = directory.add_sign_up_code("", (1, after(60)), Actor::Operator, NOW).unwrap();
+        assert_eq!(id.id, 1);
+        directory.add_password_reset("alice", Actor::Operator, NOW).unwrap();
+        // As a program of version 1 deletes an account, which knows nothing of codes.
+        for sql in [
+            "DELETE FROM credentials WHERE account = 8",
+            "DELETE FROM search_names WHERE account = 8",
+            "UPDATE name_claims SET account = NULL WHERE account = 8",
+            "DELETE FROM accounts WHERE id = 8",
+        ] {
+            database.batch(sql).unwrap();
+        }
+        let rows = database.query("SELECT count(*) FROM password_resets", &[]).unwrap();
+        assert_eq!(rows[0].number(0).unwrap(), 0);
+    });
+}

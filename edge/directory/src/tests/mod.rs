@@ -1,7 +1,9 @@
 //! What the directory promises, on SQLite, and on PostgreSQL where that is installed.
 
 mod accounts;
+mod amendments;
 mod backups;
+mod codes;
 mod copies;
 mod crashes;
 mod environment;

@@ -75,7 +75,7 @@ pub fn check(location: &Location) -> Result<CheckReport, DirectoryError> {
 }
 
 fn check_references(database: &mut dyn Database, report: &mut CheckReport) -> Result<(), DirectoryError> {
-    for table in ["credentials", "search_names", "sessions", "consents", "name_claims"] {
+    for table in ["credentials", "search_names", "sessions", "consents", "name_claims", "password_resets"] {
         let sql = format!(
             "SELECT DISTINCT t.account FROM {table} t LEFT JOIN accounts a ON a.id = t.account \
              WHERE t.account IS NOT NULL AND a.id IS NULL LIMIT {FAULTS_MAX}"
@@ -95,6 +95,7 @@ fn check_counters(database: &mut dyn Database, report: &mut CheckReport) -> Resu
         ("key", "service_keys"),
         ("audit", "audit_log"),
         ("consent", "consents"),
+        ("sign-up-code", "sign_up_codes"),
     ] {
         let highest =
             database.query(&format!("SELECT coalesce(max(id), 0) FROM {table}"), &[])?[0].number(0)?;
