@@ -63,7 +63,12 @@ pub enum Mistake {
     SessionEnded,
     /// The refresh token was used before: the session has been ended.
     #[error("the session was ended, as a token of it was used twice; log in again")]
-    TokenReused,
+    TokenReused {
+        /// Whose session it was.
+        account: i64,
+        /// Which one it was.
+        session: i64,
+    },
     /// A service has the name.
     #[error("there is a key {0} already; rotate it, or choose another name")]
     KeyTaken(String),
@@ -123,7 +128,7 @@ impl Mistake {
             Mistake::NoAccount(_) => "no-account",
             Mistake::LastAdmin(_) => "last-admin",
             Mistake::SessionEnded => "session-ended",
-            Mistake::TokenReused => "token-reused",
+            Mistake::TokenReused { .. } => "token-reused",
             Mistake::KeyTaken(_) => "key-taken",
             Mistake::PrefixTaken { .. } => "prefix-taken",
             Mistake::ChangedMeanwhile(_) => "changed-meanwhile",

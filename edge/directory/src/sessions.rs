@@ -77,6 +77,8 @@ pub struct Renewed {
     pub id: i64,
     /// What renews it next.
     pub token: RefreshToken,
+    /// Sessions of the account that ended for it: those that had expired, and the oldest of too many.
+    pub ended: Vec<i64>,
 }
 
 impl Directory {
@@ -92,7 +94,7 @@ impl Directory {
         self.write(move |database| {
             let account = wanted.expect(database)?;
             account.may_log_in(now)?;
-            make_room(database, account.id, now)?;
+            let ended = make_room(database, account.id, now)?;
             let token = RefreshToken::new(random::<SELECTOR_BYTES>().to_vec());
             let id = next_number(database, "session")?;
             let sql = "INSERT INTO sessions (id, account, selector, token_hash, device, created_at, used_at) \
@@ -106,7 +108,7 @@ impl Directory {
                 now.0.into(),
             ];
             database.query(sql, &values)?;
-            Ok(Renewed { account, id, token })
+            Ok(Renewed { account, id, token, ended })
         })
     }
 
@@ -217,14 +219,15 @@ fn oldest(now: Timestamp) -> i64 {
     now.0.saturating_sub(IDLE_US_MAX)
 }
 
-/// Ends what has expired, and the oldest of too many.
-fn make_room(database: &mut dyn Database, account: i64, now: Timestamp) -> Result<(), DirectoryError> {
-    let sql = "DELETE FROM sessions WHERE account = $1 AND used_at <= $2";
-    database.query(sql, &[account.into(), oldest(now).into()])?;
+/// Ends what has expired, and the oldest of too many. Returns their numbers.
+fn make_room(database: &mut dyn Database, account: i64, now: Timestamp) -> Result<Vec<i64>, DirectoryError> {
+    let sql = "DELETE FROM sessions WHERE account = $1 AND used_at <= $2 RETURNING id";
+    let mut ended = database.query(sql, &[account.into(), oldest(now).into()])?;
     let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE account = $1 \
-               ORDER BY used_at DESC, id DESC LIMIT 1000 OFFSET $2)";
+               ORDER BY used_at DESC, id DESC LIMIT 1000 OFFSET $2) RETURNING id";
     let kept = i64::try_from(SESSIONS_MAX - 1).unwrap_or(i64::MAX);
-    database.query(sql, &[account.into(), kept.into()]).map(drop)
+    ended.extend(database.query(sql, &[account.into(), kept.into()])?);
+    ended.iter().map(|row| row.number(0)).collect()
 }
 
 fn renew(
@@ -254,7 +257,7 @@ fn renew(
         let (target, details) = (Target::Account(account.id), format!("session {id}"));
         let act = "session.token-reused";
         Act { by: Actor::Visitor, act, target, reason: "", details: &details, at: now }.log(database)?;
-        return Ok(Err(Mistake::TokenReused));
+        return Ok(Err(Mistake::TokenReused { account: account.id, session: id }));
     }
     if let Err(banned) = account.may_log_in(now) {
         end(database)?;
@@ -263,5 +266,5 @@ fn renew(
     let next = RefreshToken::new(token.selector.clone());
     let sql = "UPDATE sessions SET token_hash = $2, used_at = $3 WHERE id = $1";
     database.query(sql, &[id.into(), hash(&next.secret).into(), now.0.into()])?;
-    Ok(Ok(Renewed { account, id, token: next }))
+    Ok(Ok(Renewed { account, id, token: next, ended: Vec::new() }))
 }

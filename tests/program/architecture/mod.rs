@@ -81,6 +81,26 @@ const DIRECTORY: [&str; 18] = [
     "upkeep",
 ];
 const EDGE: [&str; 8] = ["bounds", "counters", "limits", "link", "problem", "router", "connection", "server"];
+const HTTP: [&str; 18] = [
+    "language",
+    "time",
+    "problem",
+    "client",
+    "core",
+    "settings",
+    "table",
+    "rates",
+    "passwords",
+    "tokens",
+    "store",
+    "api",
+    "extract",
+    "gate",
+    "cookies",
+    "description",
+    "routes",
+    "router",
+];
 const IMPORT: [&str; 6] = ["fault", "id", "line", "reader", "window", "intake"];
 /// Those of the program.
 const PROGRAM: [&str; 18] = [
@@ -139,6 +159,7 @@ const CRATES: [(&str, &[&str], &[&str]); 12] = [
     ("shards/simulator", &SIMULATOR, &["model", "log", "link", "engine"]),
     ("edge/directory", &DIRECTORY, &["model"]),
     ("edge/server", &EDGE, &["model", "link"]),
+    ("edge/http", &HTTP, &["model", "directory"]),
     ("config", &CONFIG, &["model", "log"]),
     ("import", &IMPORT, &["model", "log"]),
     ("bench", &LOAD, &["model", "log"]),

@@ -10,7 +10,7 @@ const READ_TOGETHER: [&[&str]; 5] = [
     &["shards/model/src", "shards/log/src", "shards/surfaces/src", "shards/link/src", "shards/engine/src"],
     &["src", "config/src"],
     &["bench/src"],
-    &["edge/directory/src", "edge/server/src"],
+    &["edge/directory/src", "edge/http/src", "edge/server/src"],
     &["shards/simulator/src"],
 ];
 

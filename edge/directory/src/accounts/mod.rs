@@ -17,6 +17,7 @@ pub use sign_up::{DISPLAY_NAME_CHARS_MAX, NewAccount};
 use crate::directory::Directory;
 use crate::error::{DirectoryError, Mistake};
 use crate::names::Claims;
+use crate::search::{Pattern, folded};
 use crate::sql::{Database, Row};
 use madang_model::{Timestamp, UserName};
 use ring::hmac;
@@ -77,6 +78,12 @@ impl Account {
     /// Its chat ban, if it holds at this time.
     pub fn chat_ban_at(&self, now: Timestamp) -> Option<&Forbidden> {
         self.chat_ban.as_ref().filter(|ban| ban.until > now)
+    }
+
+    /// Whether its name or display name begins with what was typed, as [`Directory::search`] finds it.
+    pub fn is_found_by(&self, typed: &str) -> bool {
+        let pattern = Pattern::of(typed);
+        pattern.finds(&folded(&self.handle)) || pattern.finds(&folded(&self.display_name))
     }
 
     /// It may log in.

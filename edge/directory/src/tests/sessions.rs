@@ -95,8 +95,12 @@ fn a_session_that_is_not_used_expires_and_the_oldest_of_too_many_ends() {
             .map(|number| directory.open_session("alice", "", after(number)).unwrap().token)
             .collect();
         assert_eq!(directory.sessions("alice", after(100)).unwrap().len(), SESSIONS_MAX);
+        let another = directory.open_session("alice", "", after(101)).unwrap();
+        assert_eq!(another.ended.len(), 1, "whoever has its connections learns which one ended");
+        directory.end_session("alice", another.id).unwrap();
         assert_eq!(code(directory.renew_session(&tokens[0], after(100))), "session-ended");
-        directory.renew_session(&tokens[1], after(100)).unwrap();
+        assert_eq!(code(directory.renew_session(&tokens[1], after(100))), "session-ended");
+        directory.renew_session(&tokens[2], after(100)).unwrap();
     });
 }
 
