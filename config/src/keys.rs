@@ -2,8 +2,9 @@
 
 use super::values::{Form, Setting};
 use super::{
-    Backup, Bounded, Config, DatabaseUrl, Directory, Edge, Format, Http, Level, Limits, Listen,
-    ListenAddress, Log, OptionalAddress, OptionalFile, Rooms, ShardCount, Shards, Size, Telemetry, Tls,
+    Accounts, Backup, Bounded, Config, DatabaseUrl, Directory, Edge, Format, Http, Level, Limits, Listen,
+    ListenAddress, Log, OptionalAddress, OptionalFile, PlainPasswords, Rooms, ShardCount, Shards, SignUp,
+    Size, Telemetry, Tls,
 };
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -171,6 +172,16 @@ pub static KEYS: &[Key] = &[
         directory.password_file,
         "The file with the password of its user in the first line, where the database wants one."
     ),
+    key!(
+        accounts.sign_up,
+        "Who can make accounts over HTTP: anyone, whoever has a code that an admin has made, admins, or nobody. Nothing serves \
+         HTTP yet; `madang account add` makes accounts whatever this says."
+    ),
+    key!(
+        accounts.plain_passwords,
+        "Whether passwords are taken over plain HTTP: from this machine and configured proxies alone, or from everywhere, as for \
+         a class on a network of its own. Others on the way can read them then. Nothing serves HTTP yet."
+    ),
     key!(rooms.lobby, "The room that everyone joins at login."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
     key!(
@@ -248,6 +259,7 @@ impl Default for Config {
             },
             backup: Backup { keep_days: Bounded::constant::<30>() },
             directory: Directory { url: DatabaseUrl(None), password_file: OptionalFile(None) },
+            accounts: Accounts { sign_up: SignUp::Open, plain_passwords: PlainPasswords::Loopback },
             rooms: Rooms {
                 lobby: lobby_default(),
                 members_max: Bounded::constant::<100>(),

@@ -29,7 +29,7 @@ pub use layers::{DEFAULT_FILE, Flag, Loaded, Sources, Written, load};
 pub use listen::{ListenAddress, OptionalAddress, is_at, overlap};
 pub use print::{default_file, effective};
 pub use size::Size;
-pub use values::{DatabaseUrl, Format, Level, OptionalFile, ShardCount};
+pub use values::{DatabaseUrl, Format, Level, OptionalFile, PlainPasswords, ShardCount, SignUp};
 
 use madang_log::Durability;
 use madang_model::RoomName;
@@ -51,6 +51,8 @@ pub struct Config {
     pub backup: Backup,
     /// Where accounts are.
     pub directory: Directory,
+    /// How people get accounts and use them.
+    pub accounts: Accounts,
     /// What rooms are like.
     pub rooms: Rooms,
     /// What one connection may do.
@@ -137,6 +139,15 @@ pub struct Directory {
     pub url: DatabaseUrl,
     /// The password for it.
     pub password_file: OptionalFile,
+}
+
+/// How people get accounts and use them.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// Who may make accounts over HTTP.
+    pub sign_up: SignUp,
+    /// Whether passwords are taken over connections that others can read.
+    pub plain_passwords: PlainPasswords,
 }
 
 /// What rooms are like.

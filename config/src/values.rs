@@ -261,3 +261,27 @@ words! {
         Json = "json",
     }
 }
+
+words! {
+    /// Who may make accounts.
+    SignUp {
+        /// Anyone.
+        Open = "open",
+        /// Whoever has a code that an admin has made.
+        Code = "code",
+        /// Admins, for others.
+        Admin = "admin",
+        /// Nobody, but by commands on the server's machine.
+        Closed = "closed",
+    }
+}
+
+words! {
+    /// Whether passwords are taken over connections that others can read.
+    PlainPasswords {
+        /// From this machine and configured proxies alone.
+        Loopback = "loopback",
+        /// From everywhere.
+        Always = "always",
+    }
+}

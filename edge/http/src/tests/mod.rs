@@ -6,5 +6,6 @@ mod passwords;
 mod problems;
 mod schemas;
 mod sign_up;
+mod sockets;
 mod tokens;
 mod world;
