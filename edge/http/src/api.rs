@@ -18,6 +18,18 @@ use std::time::Duration;
 /// How long the core is waited for. What it was told of holds in the directory all the same.
 const CORE_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// What is known of the device on which somebody types a password.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// Nothing.
+    Unknown,
+    /// It has shown a refresh token: if that is of the account, it is not delayed.
+    Shows(RefreshToken),
+    /// It has logged in, and somebody types the password once more. It does not wait for what strangers guess, but whoever
+    /// found it open guesses as slowly as they do.
+    LoggedIn,
+}
+
 /// What the router is made of.
 pub struct Parts {
     /// The accounts.
@@ -142,8 +154,7 @@ impl Api {
         }
     }
 
-    /// The account of a name and password. `known` is a refresh token that the device has: if it is of the account, the
-    /// device is not delayed.
+    /// The account of a name and password.
     ///
     /// # Errors
     /// [`ProblemCode::WrongCredentials`], [`ProblemCode::Banned`], [`ProblemCode::TooManyGuesses`],
@@ -152,28 +163,33 @@ impl Api {
         &self,
         name: &str,
         password: &str,
-        known: Option<RefreshToken>,
+        device: Device,
         client: &Client,
     ) -> Result<Account, Problem> {
         let now = self.now();
-        let asked = name.to_owned();
+        let (asked, is_logged_in) = (name.to_owned(), matches!(device, Device::LoggedIn));
         let (credential, device_of) = self
             .ask(move |directory| {
                 let credential = directory.credential(&asked)?;
-                let device_of = match known {
-                    Some(token) => directory.account_of_token(&token, now)?,
-                    None => None,
+                let device_of = match device {
+                    Device::Shows(token) => directory.account_of_token(&token, now)?,
+                    Device::Unknown | Device::LoggedIn => None,
                 };
                 Ok((credential, device_of))
             })
             .await?;
         let is_known = device_of.is_some() && device_of == credential.account_id();
+        let begin = |name: &str, address| {
+            let begun = self.0.guesses.begin(name, address, now);
+            begun.map_err(|wait| Problem::plain(ProblemCode::TooManyGuesses).retry_after(wait))
+        };
         let attempt = match is_known {
             true => None,
+            // No name has a space.
+            false if is_logged_in => Some(begin(&format!("{} logged in", guessed(name)), None)?),
             false => {
                 let address = (!client.is_loopback()).then(|| client.network());
-                let begun = self.0.guesses.begin(&guessed(name), address, now);
-                Some(begun.map_err(|wait| Problem::plain(ProblemCode::TooManyGuesses).retry_after(wait))?)
+                Some(begin(&guessed(name), address)?)
             }
         };
         let is_proven = self.0.proofs.has(&credential, password, now);

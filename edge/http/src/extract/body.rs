@@ -45,7 +45,8 @@ impl<T: DeserializeOwned, S: Send + Sync> axum::extract::OptionalFromRequest<S> 
         if !is_json(&parts.headers) {
             return Err(Problem::plain(ProblemCode::ContentType));
         }
-        parse(&bytes).map(|value| Some(Json(value)))
+        // `null` is nothing, too.
+        Ok(parse::<Option<T>>(&bytes)?.map(Json))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::rates::Policy;
 use crate::settings::SignUp;
 use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::http::header::{CONTENT_LANGUAGE, LOCATION, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use madang_directory::{Actor, DirectoryError, NewAccount, Role, SignUpCode};
@@ -28,16 +28,17 @@ problems!(OfAvailable: ANY, QUERY;);
 #[schema(as = NewAccount)]
 pub struct SignUpBody {
     /// The unique name, which never changes: 1 to 32 letters and digits of any script, and `- _ .`.
-    #[schema(example = "alice")]
+    #[schema(example = "alice", min_length = 1, max_length = 32)]
     name: String,
-    /// The password.
-    #[schema(format = Password, example = "four quiet green lamps")]
+    /// The password: 8 characters to 1,024 bytes, of which common ones are refused.
+    #[schema(format = Password, min_length = 8, max_length = 1_024, example = "four quiet green lamps")]
     password: String,
     /// The same again.
-    #[schema(format = Password, example = "four quiet green lamps")]
+    #[schema(format = Password, min_length = 8, max_length = 1_024, example = "four quiet green lamps")]
     password_confirm: String,
     /// What is shown beside the name; the name itself if nothing is said.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 64)]
     display_name: Option<String>,
     /// The code that an admin has given, where one is needed.
     #[serde(default)]
@@ -154,7 +155,7 @@ pub async fn is_available(
     meter: Meter,
     headers: HeaderMap,
     Query(AvailableQuery { name }): Query<AvailableQuery>,
-) -> Result<axum::Json<Availability>, Problem> {
+) -> Result<Response, Problem> {
     meter.take(Policy::Names)?;
     let asked = name.clone();
     let mistake = api.ask(move |directory| match directory.is_available(&asked) {
@@ -164,10 +165,15 @@ pub async fn is_available(
     });
     let problem = mistake.await?.map(Problem::from);
     let language = Language::of(&headers);
-    Ok(axum::Json(Availability {
+    let answer = Availability {
         name,
         available: problem.is_none(),
         code: problem.as_ref().map(|problem| problem.code.as_str()),
         detail: problem.map(|problem| problem.detail.spoken(language).to_owned()),
-    }))
+    };
+    let headers = [
+        (CONTENT_LANGUAGE, HeaderValue::from_static(language.tag())),
+        (VARY, HeaderValue::from_static("accept-language")),
+    ];
+    Ok((headers, axum::Json(answer)).into_response())
 }

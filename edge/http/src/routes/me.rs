@@ -1,7 +1,7 @@
 //! One's own account.
 
 use super::shown::ShownMe;
-use crate::api::Api;
+use crate::api::{Api, Device};
 use crate::cookies;
 use crate::core::{AccountState, Ended};
 use crate::description::problems;
@@ -47,7 +47,7 @@ pub async fn get(State(api): State<Api>, user: User) -> Response {
 pub struct MeChangeBody {
     /// What is shown beside the name.
     #[serde(default, deserialize_with = "super::present")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, min_length = 1, max_length = 64)]
     display_name: Option<String>,
 }
 
@@ -108,10 +108,10 @@ pub struct PasswordBody {
     #[schema(format = Password)]
     current: String,
     /// The one that it is to have.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8, max_length = 1_024)]
     new: String,
     /// The same again.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8, max_length = 1_024)]
     confirm: String,
 }
 
@@ -129,8 +129,7 @@ pub async fn change_password(
 ) -> Result<StatusCode, Problem> {
     api.expect_private(&meter.client)?;
     let name = user.account.handle.clone();
-    // Whoever found the device open guesses as slowly as anyone.
-    let checked = api.check_password(&name, &body.current, None, &meter.client).await;
+    let checked = api.check_password(&name, &body.current, Device::LoggedIn, &meter.client).await;
     checked.map_err(|problem| match problem.code {
         ProblemCode::WrongCredentials => problem.at("/current"),
         _ => problem,

@@ -21,10 +21,10 @@ problems!(OfReset: ANY, PATH, BODY, PASSWORD; CodeGone, PasswordWeak, PasswordsD
 #[schema(as = PasswordReset)]
 pub struct ResetBody {
     /// The password.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8, max_length = 1_024)]
     password: String,
     /// The same again.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8, max_length = 1_024)]
     password_confirm: String,
 }
 

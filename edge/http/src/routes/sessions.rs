@@ -1,7 +1,7 @@
 //! Logging in, and staying so.
 
 use super::shown::{ShownMe, ShownSession};
-use crate::api::Api;
+use crate::api::{Api, Device};
 use crate::cookies;
 use crate::core::Ended;
 use crate::description::problems;
@@ -105,7 +105,8 @@ pub async fn log_in(
     let known = body.refresh_token.as_deref().and_then(RefreshToken::parse);
     let known = known.or_else(|| cookies::refresh_token(&headers));
     meter.take(Policy::LogIn)?;
-    let account = api.check_password(&body.name, &body.password, known, &meter.client).await?;
+    let device = known.map_or(Device::Unknown, Device::Shows);
+    let account = api.check_password(&body.name, &body.password, device, &meter.client).await?;
     let (device, now) = (body.device.unwrap_or_default(), api.now());
     let opened = api.ask(move |directory| directory.open_session(&account.handle, &device, now)).await?;
     for ended in &opened.ended {

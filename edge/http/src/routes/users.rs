@@ -36,7 +36,7 @@ pub async fn get(
 #[into_params(parameter_in = Query)]
 pub struct UsersQuery {
     /// The beginning of a name or display name, or first consonants of Korean syllables: `ㅎㄱㄷ` finds 홍길동.
-    #[param(example = "ㅎㄱ")]
+    #[param(example = "ㅎㄱ", max_length = 64)]
     prefix: String,
     /// The `next` of the page before.
     cursor: Option<String>,

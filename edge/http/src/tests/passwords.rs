@@ -1,6 +1,7 @@
 //! Passwords: slow to guess, fast to repeat.
 
 use super::world::{PASSWORD, World};
+use crate::api::Device;
 use crate::testing::Told;
 use crate::{Client, Ended};
 use madang_directory::{Actor, Role};
@@ -50,12 +51,12 @@ async fn ten_thousand_logins_again_cost_microseconds_each() {
     let client = Client { address: [127, 0, 0, 1].into(), is_private: true, has_tls: false };
     world
         .api
-        .check_password("alice", PASSWORD, None, &client)
+        .check_password("alice", PASSWORD, Device::Unknown, &client)
         .await
         .unwrap_or_else(|problem| panic!("{problem:?}"));
     let began = Instant::now();
     for _ in 0..10_000 {
-        let checked = world.api.check_password("alice", PASSWORD, None, &client).await;
+        let checked = world.api.check_password("alice", PASSWORD, Device::Unknown, &client).await;
         checked.unwrap_or_else(|problem| panic!("{problem:?}"));
     }
     let each = began.elapsed() / 10_000;
@@ -187,7 +188,15 @@ async fn a_new_password_ends_the_other_sessions_with_their_connections() {
         .await
         .refused(401, "wrong-credentials");
     world.post("/api/v1/sessions").json(&body("alice", NEXT)).send().await.expect(201);
-    // Whoever finds the device open guesses no faster than anyone.
+    // What strangers guess does not keep the owner from changing it.
+    for address in 10..17 {
+        let guess =
+            world.post("/api/v1/sessions").at_address([192, 0, 2, address]).json(&body("alice", WRONG));
+        guess.send().await;
+    }
+    world.post("/api/v1/sessions").json(&body("alice", NEXT)).send().await.refused(429, "too-many-guesses");
+    change(NEXT, NEXT, NEXT).await.expect(204);
+    // Whoever finds the device open guesses no faster than strangers.
     for _ in 0..6 {
         change(WRONG, PASSWORD, PASSWORD).await.refused(401, "wrong-credentials");
     }

@@ -79,6 +79,12 @@ async fn each_refresh_token_renews_once_and_its_reuse_ends_the_session() {
     world.get("/api/v1/me").bearer(&access).send().await.refused(401, "session-ended");
     refresh("nonsense").await.refused(401, "session-ended");
     world.post("/api/v1/sessions/refresh").send().await.refused(401, "login-needed");
+    world
+        .post("/api/v1/sessions/refresh")
+        .json(&serde_json::Value::Null)
+        .send()
+        .await
+        .refused(401, "login-needed");
     world.post("/api/v1/sessions/refresh").json(&json!({})).send().await.refused(401, "login-needed");
 }
 

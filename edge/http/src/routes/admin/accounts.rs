@@ -107,6 +107,7 @@ pub struct AccountChangeBody {
     chat_banned_until: Option<Option<String>>,
     /// Why, for the audit log and for whoever is banned.
     #[serde(default)]
+    #[schema(max_length = 500)]
     reason: String,
 }
 

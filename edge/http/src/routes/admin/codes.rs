@@ -114,7 +114,7 @@ pub struct NewCodeBody {
     expires_at: Option<String>,
     /// What it is for.
     #[serde(default)]
-    #[schema(example = "class 3")]
+    #[schema(example = "class 3", max_length = 500)]
     note: String,
 }
 
