@@ -192,15 +192,21 @@ impl Directory {
         })
     }
 
-    /// Ends all sessions of an account. Returns how many.
+    /// Ends all sessions of an account, for whoever may. Returns how many.
     ///
     /// # Errors
     /// [`Mistake::NoAccount`], and what the environment refuses.
-    pub fn end_all_sessions(&self, name: &str) -> Result<usize, DirectoryError> {
+    pub fn end_all_sessions(&self, name: &str, by: Actor, now: Timestamp) -> Result<usize, DirectoryError> {
         let wanted = self.wanted(name);
         self.write(move |database| {
             let account = wanted.expect(database)?;
-            accounts::end_sessions(database, account.id, None)
+            let ended = accounts::end_sessions(database, account.id, None)?;
+            if ended > 0 {
+                let (act, target) = ("account.end-sessions", Target::Account(account.id));
+                let details = ended.to_string();
+                Act { by, act, target, reason: "", details: &details, at: now }.log(database)?;
+            }
+            Ok(ended)
         })
     }
 }

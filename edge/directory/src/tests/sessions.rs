@@ -115,7 +115,11 @@ fn sessions_end_one_by_one_or_all_at_once() {
         assert!(!directory.end_session("bob", opened[0].id).unwrap(), "it is another's");
         assert!(directory.end_session("alice", opened[0].id).unwrap());
         assert!(!directory.end_session("alice", opened[0].id).unwrap());
-        assert_eq!(directory.end_all_sessions("alice").unwrap(), 2);
+        assert_eq!(directory.end_all_sessions("alice", Actor::Service(3), NOW).unwrap(), 2);
+        assert_eq!(directory.end_all_sessions("alice", Actor::Service(3), NOW).unwrap(), 0);
+        let entries = directory.audit(None, 2).unwrap().entries;
+        assert_eq!((entries[0].act.as_str(), entries[0].details.as_str()), ("account.end-sessions", "2"));
+        assert_eq!((entries[0].actor, entries[1].act.as_str()), (Actor::Service(3), "account.add"));
         for session in &opened {
             assert_eq!(code(directory.renew_session(&session.token, NOW)), "session-ended");
         }

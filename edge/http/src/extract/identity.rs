@@ -111,12 +111,20 @@ impl FromRequestParts<Api> for Admin {
 #[derive(Clone, Debug)]
 pub enum AdminOrService {
     /// An admin.
-    Admin,
+    Admin(User),
     /// A service.
     Service(ServiceKey),
 }
 
 impl AdminOrService {
+    /// As the audit log names it.
+    pub fn actor(&self) -> Actor {
+        match self {
+            AdminOrService::Admin(user) => user.actor(),
+            AdminOrService::Service(key) => Actor::Service(key.id),
+        }
+    }
+
     /// A service needs this scope; an admin may everything.
     ///
     /// # Errors
@@ -145,8 +153,8 @@ impl FromRequestParts<Api> for AdminOrService {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let mut given = parts.headers.get_all(&API_KEY).iter();
         let Some(first) = given.next() else {
-            Admin::from_request_parts(parts, api).await?;
-            return Ok(AdminOrService::Admin);
+            let Admin(user) = Admin::from_request_parts(parts, api).await?;
+            return Ok(AdminOrService::Admin(user));
         };
         let secret = first.to_str().ok().and_then(KeySecret::parse).filter(|_| given.next().is_none());
         let secret = secret.ok_or_else(|| Problem::plain(ProblemCode::KeyInvalid))?;

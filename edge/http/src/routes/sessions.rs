@@ -262,9 +262,10 @@ pub async fn end_all(
     PathOf(name): PathOf<String>,
 ) -> Result<StatusCode, Problem> {
     who.expect_scope(END_SCOPE)?;
+    let (by, now) = (who.actor(), api.now());
     let account = api.ask(move |directory| {
         let account = directory.account(&name)?;
-        directory.end_all_sessions(&account.handle)?;
+        directory.end_all_sessions(&account.handle, by, now)?;
         Ok(account.id)
     });
     api.end_sessions(account.await?, Ended::All).await;

@@ -200,6 +200,7 @@ async fn sessions_end_by_their_owner_and_by_services_with_the_scope() {
     assert!(missing.text("/detail").contains("sessions:write"));
     world.delete(path).header("x-api-key", &right).send().await.expect(204);
     assert_eq!(world.core.take(), [Told::Ended(1, Ended::All)]);
+    assert_eq!(world.directory.audit(None, 1).unwrap().entries[0].actor, Actor::Service(1));
     world.get("/api/v1/me").bearer(&second).send().await.refused(401, "session-ended");
     world.delete(path).bearer(&admin).send().await.expect(204);
     world
