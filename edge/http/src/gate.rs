@@ -27,17 +27,14 @@ impl Standings {
 /// The layer of every request: who asks, and whether that one may ask so much.
 pub async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Client>().copied().unwrap_or(Client::UNKNOWN);
-    let presented = Presented::of(&api, request.headers(), api.now());
     let meter = Meter { client, standings: Standings::default(), api: api.clone() };
-    let admitted = match presented {
-        Presented::Token(token) => meter.count(Policy::Account, Limited::Account(token.account)),
-        Presented::Nothing | Presented::Fault(_) => meter.take(Policy::Address),
-    };
     let standings = meter.standings.clone();
-    request.extensions_mut().insert(presented);
-    request.extensions_mut().insert(meter);
-    let mut response = match admitted {
-        Ok(()) => next.run(request).await,
+    let mut response = match meter.admit(request.headers()).await {
+        Ok(presented) => {
+            request.extensions_mut().insert(presented);
+            request.extensions_mut().insert(meter);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -67,6 +64,19 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Finds out who asks, and counts the request for that one.
+    async fn admit(&self, headers: &HeaderMap) -> Result<Presented, Problem> {
+        let presented = Presented::of(&self.api, headers).await?;
+        match &presented {
+            Presented { key: Some(Ok(key)), .. } => self.count(Policy::Service, Limited::Service(key.id))?,
+            Presented { token: Some(Ok(token)), .. } => {
+                self.count(Policy::Account, Limited::Account(token.account))?;
+            }
+            _ => self.take(Policy::Address)?,
+        }
+        Ok(presented)
+    }
+
     /// Counts a request of this client; this machine is not limited.
     ///
     /// # Errors

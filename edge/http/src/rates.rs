@@ -19,7 +19,9 @@ const KEYS_MAX: usize = 65_536;
 pub enum Policy {
     /// All requests of an account.
     Account,
-    /// All requests of an address without an account.
+    /// All requests of a service.
+    Service,
+    /// All requests of an address without an account or a key.
     Address,
     /// Sign-ups from an address: a class behind one still fits.
     SignUp,
@@ -33,13 +35,21 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy.
-    pub const ALL: [Policy; 6] =
-        [Policy::Account, Policy::Address, Policy::SignUp, Policy::Names, Policy::LogIn, Policy::Codes];
+    pub const ALL: [Policy; 7] = [
+        Policy::Account,
+        Policy::Service,
+        Policy::Address,
+        Policy::SignUp,
+        Policy::Names,
+        Policy::LogIn,
+        Policy::Codes,
+    ];
 
     /// As the headers name it.
     pub fn name(self) -> &'static str {
         match self {
             Policy::Account => "account",
+            Policy::Service => "service",
             Policy::Address => "address",
             Policy::SignUp => "sign-up",
             Policy::Names => "names",
@@ -52,6 +62,7 @@ impl Policy {
     pub fn quota(self) -> (u32, u32) {
         match self {
             Policy::Account => (3_000, 60),
+            Policy::Service => (60_000, 60),
             Policy::Address => (1_200, 60),
             Policy::SignUp => (60, 3_600),
             Policy::Names => (120, 60),
@@ -70,6 +81,8 @@ impl Policy {
 pub enum Limited {
     /// An account.
     Account(i64),
+    /// A service, by its key.
+    Service(i64),
     /// An address, or a network of IPv6.
     Network(IpAddr),
 }

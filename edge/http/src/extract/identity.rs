@@ -13,32 +13,67 @@ use madang_model::Timestamp;
 /// The header of a service's key.
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What a request says of who asks, checked as far as that needs no directory. The outermost layers have it put into the
-/// request's extensions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Presented {
-    /// No access token.
-    Nothing,
-    /// An access token of ours.
-    Token(AccessToken),
-    /// Something else in its place.
-    Fault(TokenFault),
+/// What a request says of who asks. A layer around all routes has it put into the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// The access token, checked as far as that needs no directory; `None` without one.
+    pub token: Option<Result<AccessToken, TokenFault>>,
+    /// The service of the key; `None` without a key, an error for one that no service has.
+    pub key: Option<Result<ServiceKey, NoSuchKey>>,
 }
+
+/// No service has the key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoSuchKey;
 
 impl Presented {
     /// What these headers say.
-    pub fn of(api: &Api, headers: &HeaderMap, now: Timestamp) -> Presented {
-        let mut given = headers.get_all(AUTHORIZATION).iter();
-        let (Some(first), second) = (given.next(), given.next()) else { return Presented::Nothing };
-        let token = first.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        match (token, second) {
-            (Some((_, token)), None) => match api.keyring().check(token.trim(), now) {
-                Ok(token) => Presented::Token(token),
-                Err(fault) => Presented::Fault(fault),
-            },
-            _ => Presented::Fault(TokenFault::Invalid),
-        }
+    ///
+    /// # Errors
+    /// What the directory refuses when it is asked for a key.
+    pub async fn of(api: &Api, headers: &HeaderMap) -> Result<Presented, Problem> {
+        let now = api.now();
+        let token = only(headers, &AUTHORIZATION).map(|given| {
+            let (scheme, token) = given.and_then(|text| text.split_once(' ')).ok_or(TokenFault::Invalid)?;
+            match scheme.eq_ignore_ascii_case("bearer") {
+                true => api.keyring().check(token.trim(), now),
+                false => Err(TokenFault::Invalid),
+            }
+        });
+        let key = match only(headers, &API_KEY) {
+            Some(given) => Some(service_of(api, given.and_then(KeySecret::parse), now).await?),
+            None => None,
+        };
+        Ok(Presented { token, key })
+    }
+}
+
+/// What a header says that is there once; `Some(None)` if it is there otherwise.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Option<&'h str>> {
+    let mut given = headers.get_all(name).iter();
+    let first = given.next()?;
+    Some(first.to_str().ok().filter(|_| given.next().is_none()))
+}
+
+async fn service_of(
+    api: &Api,
+    secret: Option<KeySecret>,
+    now: Timestamp,
+) -> Result<Result<ServiceKey, NoSuchKey>, Problem> {
+    let Some(secret) = secret else { return Ok(Err(NoSuchKey)) };
+    let found = api.ask(move |directory| match directory.check_key(&secret, now) {
+        Ok(key) => Ok(Ok(key)),
+        Err(DirectoryError::Mistake(Mistake::NoKey)) => Ok(Err(NoSuchKey)),
+        Err(error) => Err(error),
+    });
+    found.await
+}
+
+/// What a request was found to say by the layer around all routes.
+async fn presented(parts: &Parts, api: &Api) -> Result<Presented, Problem> {
+    match parts.extensions.get::<Presented>() {
+        Some(presented) => Ok(presented.clone()),
+        None => Presented::of(api, &parts.headers).await,
     }
 }
 
@@ -63,13 +98,11 @@ impl FromRequestParts<Api> for User {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let now = api.now();
-        let presented = parts.extensions.get::<Presented>().copied();
-        let presented = presented.unwrap_or_else(|| Presented::of(api, &parts.headers, now));
-        let token = match presented {
-            Presented::Token(token) => token,
-            Presented::Nothing => return Err(Problem::plain(ProblemCode::LoginNeeded)),
-            Presented::Fault(TokenFault::Expired) => return Err(Problem::plain(ProblemCode::TokenExpired)),
-            Presented::Fault(TokenFault::Invalid) => return Err(Problem::plain(ProblemCode::TokenInvalid)),
+        let token = match presented(parts, api).await?.token {
+            Some(Ok(token)) => token,
+            None => return Err(Problem::plain(ProblemCode::LoginNeeded)),
+            Some(Err(TokenFault::Expired)) => return Err(Problem::plain(ProblemCode::TokenExpired)),
+            Some(Err(TokenFault::Invalid)) => return Err(Problem::plain(ProblemCode::TokenInvalid)),
         };
         // A token says who it was; whether the session is still there, and what the account may do, is asked each time.
         let (account, session) =
@@ -151,19 +184,12 @@ impl FromRequestParts<Api> for AdminOrService {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let mut given = parts.headers.get_all(&API_KEY).iter();
-        let Some(first) = given.next() else {
-            let Admin(user) = Admin::from_request_parts(parts, api).await?;
-            return Ok(AdminOrService::Admin(user));
-        };
-        let secret = first.to_str().ok().and_then(KeySecret::parse).filter(|_| given.next().is_none());
-        let secret = secret.ok_or_else(|| Problem::plain(ProblemCode::KeyInvalid))?;
-        let now = api.now();
-        let key = api.ask(move |directory| match directory.check_key(&secret, now) {
-            Ok(key) => Ok(Some(key)),
-            Err(DirectoryError::Mistake(Mistake::NoKey)) => Ok(None),
-            Err(error) => Err(error),
-        });
-        key.await?.map(AdminOrService::Service).ok_or_else(|| Problem::plain(ProblemCode::KeyInvalid))
+        match presented(parts, api).await?.key {
+            Some(Ok(key)) => Ok(AdminOrService::Service(key)),
+            Some(Err(NoSuchKey)) => Err(Problem::plain(ProblemCode::KeyInvalid)),
+            None => {
+                Admin::from_request_parts(parts, api).await.map(|Admin(user)| AdminOrService::Admin(user))
+            }
+        }
     }
 }

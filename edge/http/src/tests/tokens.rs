@@ -198,7 +198,8 @@ async fn sessions_end_by_their_owner_and_by_services_with_the_scope() {
     world.delete(path).header("x-api-key", &unknown).send().await.refused(401, "key-invalid");
     let missing = world.delete(path).header("x-api-key", &poor).send().await.refused(403, "scope-missing");
     assert!(missing.text("/detail").contains("sessions:write"));
-    world.delete(path).header("x-api-key", &right).send().await.expect(204);
+    let ended = world.delete(path).header("x-api-key", &right).send().await.expect(204);
+    assert_eq!(ended.header("ratelimit-policy"), "\"service\";q=60000;w=60");
     assert_eq!(world.core.take(), [Told::Ended(1, Ended::All)]);
     assert_eq!(world.directory.audit(None, 1).unwrap().entries[0].actor, Actor::Service(1));
     world.get("/api/v1/me").bearer(&second).send().await.refused(401, "session-ended");
