@@ -18,7 +18,8 @@ pub const BODY: &[ProblemCode] = &[
     ProblemCode::JsonInvalid,
     ProblemCode::JsonTooDeep,
     ProblemCode::BodyInvalid,
-    ProblemCode::BodyTooLarge,
+    ProblemCode::BodyTooLong,
+    ProblemCode::BodyTooLate,
     ProblemCode::BodyIncomplete,
 ];
 /// Those of routes for whoever has logged in.

@@ -68,7 +68,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
             format!("a body has at most {BODY_BYTES_MAX} bytes; send less"),
             format!("본문은 {BODY_BYTES_MAX}바이트까지입니다. 더 적게 보내십시오"),
         );
-        Problem::new(ProblemCode::BodyTooLarge, english, korean)
+        Problem::new(ProblemCode::BodyTooLong, english, korean)
     };
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {

@@ -78,10 +78,15 @@ codes! {
         ["The body has a wrong value", "본문의 값이 올바르지 않습니다"]
         ["A value of the body is missing, unknown, repeated or of another type. `errors` has its JSON pointer (RFC 6901).",
          "본문의 값이 빠졌거나, 알 수 없거나, 되풀이되었거나, 형식이 다릅니다. `errors`에 JSON 포인터(RFC 6901)가 있습니다."];
-    /// The body is larger than is read.
-    BodyTooLarge = "body-too-large" PAYLOAD_TOO_LARGE
-        ["The body is too large", "본문이 너무 큽니다"]
-        ["The detail names the largest size.", "자세한 설명에 가장 큰 크기가 있습니다."];
+    /// The body is longer than is read.
+    BodyTooLong = "body-too-long" PAYLOAD_TOO_LARGE
+        ["The body is too long", "본문이 너무 깁니다"]
+        ["The detail names the greatest length.", "자세한 설명에 가장 긴 길이가 있습니다."];
+    /// The body took too long; whoever accepts connections answers so.
+    BodyTooLate = "body-too-late" REQUEST_TIMEOUT
+        ["The body did not come in time", "본문이 제때 오지 않았습니다"]
+        ["Whoever is slow is not waited for without end. Send it again.",
+         "느린 전송을 끝없이 기다리지는 않습니다. 다시 보내십시오."];
     /// The body ended before its end.
     BodyIncomplete = "body-incomplete" BAD_REQUEST
         ["The body did not arrive", "본문이 끝까지 오지 않았습니다"]

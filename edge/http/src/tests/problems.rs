@@ -55,7 +55,7 @@ async fn every_body_that_is_not_the_described_one_is_a_problem() {
     send("application/json", b"{\"name\":\"\xff\"}".to_vec()).await.refused(400, "json-invalid");
     send("application/json", "[".repeat(60_000).into()).await.refused(400, "json-too-deep");
     let answered =
-        send("application/json", "x".repeat(65 * 1_024).into()).await.refused(413, "body-too-large");
+        send("application/json", "x".repeat(65 * 1_024).into()).await.refused(413, "body-too-long");
     assert!(answered.text("/detail").contains("65536"));
     let answered = send("application/json", right.replace("name", "nmae").into()).await;
     let answered = answered.refused(422, "body-invalid");
@@ -65,7 +65,7 @@ async fn every_body_that_is_not_the_described_one_is_a_problem() {
     // A length that is announced is believed, so that nothing of it is read.
     let answered =
         world.post("/api/v1/sessions").header("content-length", "99999999").text("application/json", "{}");
-    answered.send().await.refused(413, "body-too-large");
+    answered.send().await.refused(413, "body-too-long");
 }
 
 #[tokio::test]

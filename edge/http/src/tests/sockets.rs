@@ -50,7 +50,7 @@ async fn a_body_that_is_too_large_or_has_no_end_is_refused_whatever_it_announces
     let address = serve(&world).await;
     let head = "POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n";
     let announced = exchange(address, format!("{head}Content-Length: 1000000\r\n\r\n").as_bytes()).await;
-    assert!(announced.starts_with("HTTP/1.1 413 ") && announced.contains("body-too-large"), "{announced}");
+    assert!(announced.starts_with("HTTP/1.1 413 ") && announced.contains("body-too-long"), "{announced}");
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(32));
     let chunked = exchange(address, chunked.as_bytes()).await;
