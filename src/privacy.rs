@@ -66,8 +66,8 @@ fn make_private_below(directory: &Path, depth: usize) -> io::Result<usize> {
 
 /// Whether a server or `log repair` creates files of this name in a data directory.
 fn is_ours(name: &str) -> bool {
-    name == "control.sock"
-        || name == "link.sock"
+    ["control.sock", "link.sock", "edge.sock", "edge.lock", "keys"].contains(&name)
+        || name.starts_with("directory.sqlite")
         || name.starts_with("madang.")
         || name.starts_with("set-aside-")
         || name.starts_with("shard-")

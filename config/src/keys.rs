@@ -174,13 +174,13 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         accounts.sign_up,
-        "Who can make accounts over HTTP: anyone, whoever has a code that an admin has made, admins, or nobody. Nothing serves \
-         HTTP yet; `madang account add` makes accounts whatever this says."
+        "Who can make accounts over HTTP: anyone, whoever has a code that an admin has made, admins, or nobody. \
+         `madang account add` makes accounts whatever this says."
     ),
     key!(
         accounts.plain_passwords,
         "Whether passwords are taken over plain HTTP: from this machine and configured proxies alone, or from everywhere, as for \
-         a class on a network of its own. Others on the way can read them then. Nothing serves HTTP yet."
+         a class on a network of its own. Others on the way can read them then."
     ),
     key!(rooms.lobby, "The room that everyone joins at login."),
     key!(rooms.members_max, "How many members a room may have; the lobby has no such limit."),
@@ -201,7 +201,7 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         limits.sessions_per_user,
-        "Sessions that a logged-in user may have at once, on all devices together; a guest has one. Nobody can log in yet."
+        "Sessions that a logged-in user may have at once, on all devices together; a guest has one. At `nc` nobody can log in yet."
     ),
     key!(
         limits.ipv6_prefix,

@@ -2,6 +2,7 @@
 
 use madang_directory::DirectoryError;
 use madang_engine::runtime::TlsError;
+use madang_http::tokens::KeyFileError;
 use std::io;
 use std::path::PathBuf;
 
@@ -25,6 +26,9 @@ pub enum EdgeError {
     /// The directory of accounts cannot be opened.
     #[error("the directory of accounts cannot be opened: {0}")]
     Directory(DirectoryError),
+    /// The keys of access tokens cannot be used.
+    #[error(transparent)]
+    Keys(KeyFileError),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

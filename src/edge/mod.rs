@@ -8,17 +8,17 @@ mod borrowing;
 mod error;
 mod lock;
 mod place;
+mod rest;
 mod settings;
 
 pub use error::EdgeError;
 pub use place::location;
 
-use axum::Router;
 use borrowing::{Borrowing, Left};
 use lock::EdgeLock;
 use madang_config::{Loaded, Sources};
 use madang_directory::{Directory, Location, SqliteOpening};
-use madang_edge::{Core, EdgeServer, EdgeSettings};
+use madang_edge::{EdgeServer, EdgeSettings};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use settings::{connections_max, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -31,11 +31,6 @@ use std::time::Duration;
 const WORKERS: usize = 1;
 /// An edge that was asked to end and has not ended after this time ends at once.
 const END_TIME_MAX: Duration = Duration::from_millis(2_400);
-
-/// What is served. Handlers are mounted here.
-fn handlers(_core: &Core, _directory: Arc<Directory>) -> Router {
-    madang_edge::nothing()
-}
 
 /// How an edge ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +58,8 @@ pub fn run(loaded: &Loaded, data: &Path, parent: Option<u32>) -> Result<Ended, E
         limits: limits(&loaded.config)?,
     };
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(EdgeError::System)?;
-    let server = EdgeServer::start(settings, |core| handlers(core, Arc::new(directory)));
+    let handlers = rest::router(&loaded.config, data, directory)?;
+    let server = EdgeServer::start(settings, |_| handlers);
     let server = Arc::new(server.map_err(EdgeError::System)?);
     let (left, has_left) = flume::bounded(1);
     let borrowing = Borrowing::new(Arc::clone(&server), data, left, signals.handle());

@@ -51,6 +51,7 @@ mod privacy;
 mod proxy;
 mod recipes;
 mod reload;
+mod rest;
 mod restarts;
 mod samples;
 mod sandbox;

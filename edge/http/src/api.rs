@@ -1,7 +1,7 @@
 //! What every request is answered with: the directory, the keys, the core, what passwords and rates need.
 
 use crate::client::Client;
-use crate::core::{AccountState, Core, Ended};
+use crate::core::{AccountEvents, AccountState, Ended};
 use crate::passwords::{Busy, Guesses, PasswordLoad, Proofs, Workers};
 use crate::problem::{Problem, ProblemCode};
 use crate::rates::Rates;
@@ -37,7 +37,7 @@ pub struct Parts {
     /// What signs access tokens.
     pub keyring: Keyring,
     /// What has the connections.
-    pub core: Arc<dyn Core>,
+    pub core: Arc<dyn AccountEvents>,
     /// What the operator decides.
     pub settings: Settings,
 }
@@ -49,7 +49,7 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     store: Store,
     keyring: Keyring,
-    core: Arc<dyn Core>,
+    core: Arc<dyn AccountEvents>,
     settings: Settings,
     workers: Workers,
     proofs: Proofs,
@@ -242,7 +242,7 @@ impl Api {
     }
 
     /// A core that is away is no reason to refuse what is done already: it learns of it when it is back.
-    async fn tell(&self, answer: crate::core::Answer<'_>) {
+    async fn tell(&self, answer: crate::core::Acknowledged<'_>) {
         match tokio::time::timeout(CORE_TIME_MAX, answer).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("{error}"),

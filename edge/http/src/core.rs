@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// What an answer of the core is waited for with.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), CoreAway>> + Send + 'a>>;
+pub type Acknowledged<'a> = Pin<Box<dyn Future<Output = Result<(), CoreAway>> + Send + 'a>>;
 
 /// The core cannot be reached, or did not answer in time. When it is back it learns the state of all accounts before it
 /// takes a token, so that nothing is lost: it only comes later.
@@ -37,10 +37,10 @@ pub enum AccountState {
 }
 
 /// The core, as far as accounts need it.
-pub trait Core: Send + Sync {
+pub trait AccountEvents: Send + Sync {
     /// Ends sessions of an account: their connections are closed, and their access tokens hold no more.
-    fn end_sessions(&self, account: i64, ended: Ended) -> Answer<'_>;
+    fn end_sessions(&self, account: i64, ended: Ended) -> Acknowledged<'_>;
 
     /// The state of an account has changed: it was banned, may log in again, was given another role or name, or deleted.
-    fn account_changed(&self, state: AccountState) -> Answer<'_>;
+    fn account_changed(&self, state: AccountState) -> Acknowledged<'_>;
 }

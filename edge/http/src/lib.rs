@@ -1,7 +1,7 @@
 //! REST under `/api/v1`: accounts, sessions and tokens, as far as they need only the directory.
 //!
 //! [`router()`] is everything that is served over HTTP; the process below it accepts connections and puts a [`Client`] into
-//! the extensions of each request. What the core must know at once goes through the trait [`Core`]. Read `router.rs`,
+//! the extensions of each request. What the core must know at once goes through the trait [`AccountEvents`]. Read `router.rs`,
 //! `gate.rs` and `routes/` first, then `api.rs` and what it holds.
 
 mod api;
@@ -27,7 +27,7 @@ pub mod tokens;
 #[cfg(test)]
 mod tests;
 
-pub use crate::core::{AccountState, Answer, Core, CoreAway, Ended};
+pub use crate::core::{AccountEvents, AccountState, Acknowledged, CoreAway, Ended};
 pub use api::{Api, Parts};
 pub use client::Client;
 pub use extract::{BODY_BYTES_MAX, DEPTH_MAX};

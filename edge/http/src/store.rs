@@ -54,7 +54,7 @@ impl Store {
         if let Ok(turn) = self.turns.try_acquire() {
             return Ok(turn);
         }
-        let waiting = Waiting::begin(&self.waiting);
+        let waiting = WaitingQuestion::begin(&self.waiting);
         if waiting.before >= WAITING_MAX {
             return Err(busy());
         }
@@ -67,18 +67,18 @@ fn busy() -> Problem {
 }
 
 /// One that waits, until it is dropped: the request may end before its turn.
-struct Waiting<'a> {
+struct WaitingQuestion<'a> {
     count: &'a AtomicUsize,
     before: usize,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingQuestion<'a> {
     fn begin(count: &'a AtomicUsize) -> Self {
-        Waiting { count, before: count.fetch_add(1, Ordering::Relaxed) }
+        WaitingQuestion { count, before: count.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingQuestion<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! For tests: a core that only remembers what it was told.
 
-use crate::core::{AccountState, Answer, Core, CoreAway, Ended};
+use crate::core::{AccountEvents, AccountState, Acknowledged, CoreAway, Ended};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,7 +31,7 @@ impl RecordingCore {
         self.is_away.store(is_away, Ordering::Relaxed);
     }
 
-    fn tell(&self, told: Told) -> Answer<'_> {
+    fn tell(&self, told: Told) -> Acknowledged<'_> {
         Box::pin(async move {
             if self.is_away.load(Ordering::Relaxed) {
                 return Err(CoreAway);
@@ -42,12 +42,12 @@ impl RecordingCore {
     }
 }
 
-impl Core for RecordingCore {
-    fn end_sessions(&self, account: i64, ended: Ended) -> Answer<'_> {
+impl AccountEvents for RecordingCore {
+    fn end_sessions(&self, account: i64, ended: Ended) -> Acknowledged<'_> {
         self.tell(Told::Ended(account, ended))
     }
 
-    fn account_changed(&self, state: AccountState) -> Answer<'_> {
+    fn account_changed(&self, state: AccountState) -> Acknowledged<'_> {
         self.tell(Told::Changed(state))
     }
 }

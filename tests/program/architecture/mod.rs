@@ -150,7 +150,7 @@ const LOAD: [&str; 21] = [
 /// Compiled for tests only: the faults that the simulator must see, and what writes logs.
 const FOR_TESTS: [&str; 2] = ["mutation", "testing"];
 /// Where the sources of each crate are, the order of its modules, and the crates that it may use.
-const CRATES: [(&str, &[&str], &[&str]); 12] = [
+const CRATES: [(&str, &[&str], &[&str]); 13] = [
     ("shards/model", &MODEL, &[]),
     ("shards/log", &LOG, &["model"]),
     ("shards/surfaces", &SURFACES, &["model"]),
@@ -166,7 +166,19 @@ const CRATES: [(&str, &[&str], &[&str]); 12] = [
     (
         "",
         &PROGRAM,
-        &["model", "log", "surfaces", "link", "engine", "directory", "edge", "config", "import", "bench"],
+        &[
+            "model",
+            "log",
+            "surfaces",
+            "link",
+            "engine",
+            "directory",
+            "edge",
+            "http",
+            "config",
+            "import",
+            "bench",
+        ],
     ),
 ];
 /// Imports against the order that there are yet: who, whom, and why. The table shrinks only.
