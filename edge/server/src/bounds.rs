@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const CONNECTIONS_MAX: usize = 8_192;
 /// Files that are not connections: the runtime, listeners, the link, the directory, and connections whose last answer is
 /// still read.
-pub const OTHER_FILES: usize = 384;
+pub const OTHER_FILES: usize = 128 + LINGERING_MAX;
 /// How long to wait before a connection is accepted again after the system has refused.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -32,11 +32,20 @@ pub const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 pub const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(75);
 /// For a peer to take anything of what is written to it. Then the connection is closed.
 pub const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long the peer of a connection that is closed may take to read its last answer.
+pub const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
+/// Bytes that are read of it meanwhile. Beyond them the connection is reset.
+pub const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Connections that are read so at one time. Beyond them one is closed at once.
+pub const LINGERING_MAX: usize = 256;
 /// For requests under way when the edge ends. Then they are cut off.
 pub const GRACE: Duration = Duration::from_secs(2);
 
 /// Requests that wait for the head of their answer, of all connections. Beyond them: 503 with `Retry-After`.
 pub const REQUESTS_MAX: usize = 1_024;
+
+/// The same of one address: whoever sends bodies slowly must not keep others from being answered. Loopback is exempt.
+pub const REQUESTS_PER_ADDRESS_MAX: u32 = 128;
 
 /// Streams of an HTTP/2 connection at one time. Beyond them a stream is refused (RFC 9113, section 5.1.2).
 pub const STREAMS_MAX: u32 = 100;
@@ -46,6 +55,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes that wait to be written to one stream.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of an answer that a connection is given at once, whatever pieces it has. In HTTP/2 one piece waits whole in each
+/// stream whose window lets a single byte through.
+pub const ANSWER_PIECE_BYTES: usize = 16 * 1024;
 /// Streams that the peer has reset before they were looked at. Beyond them the connection is ended with
 /// `ENHANCE_YOUR_CALM`.
 pub const PENDING_RESETS_MAX: usize = 20;

@@ -1,5 +1,6 @@
 //! What operators decide about connections, and who counts against it.
 
+use crate::bounds::REQUESTS_PER_ADDRESS_MAX;
 use crate::counters::{Counters, Refused};
 use hashbrown::HashMap;
 use madang_model::connection::{Networks, counted_address};
@@ -51,11 +52,11 @@ fn prepared(mut limits: EdgeLimits) -> EdgeLimits {
     limits
 }
 
-/// How many connections each address has.
+/// How many connections each address has, or how many requests.
 #[derive(Debug, Default)]
 pub struct AddressCounts(Mutex<HashMap<IpAddr, u32>>);
 
-/// One connection of an address, until it is dropped.
+/// One of them, until it is dropped.
 #[derive(Debug)]
 pub struct AddressSlot {
     counts: Arc<AddressCounts>,
@@ -75,18 +76,38 @@ impl AddressCounts {
     ) -> Result<Option<AddressSlot>, Refused> {
         let count_max = limits.connections_per_address;
         // It has the connections of all its clients.
-        let is_exempt = count_max == 0 || limits.forwarded_from.contains(address);
-        let Some(address) = counted_address(address, limits.ipv6_prefix).filter(|_| !is_exempt) else {
+        if count_max == 0 || limits.forwarded_from.contains(address) {
             return Ok(None);
-        };
+        }
+        self.count(address, limits, count_max).ok_or_else(|| {
+            counters.refuse(Refused::Address);
+            Refused::Address
+        })
+    }
+
+    /// Counts a request of this client; `None` is one too many.
+    pub fn admit_request(
+        self: &Arc<AddressCounts>,
+        client: IpAddr,
+        limits: &EdgeLimits,
+    ) -> Option<Option<AddressSlot>> {
+        self.count(client, limits, REQUESTS_PER_ADDRESS_MAX)
+    }
+
+    fn count(
+        self: &Arc<AddressCounts>,
+        address: IpAddr,
+        limits: &EdgeLimits,
+        count_max: u32,
+    ) -> Option<Option<AddressSlot>> {
+        let Some(address) = counted_address(address, limits.ipv6_prefix) else { return Some(None) };
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= count_max {
-            counters.refuse(Refused::Address);
-            return Err(Refused::Address);
+            return None;
         }
         *count += 1;
-        Ok(Some(AddressSlot { counts: Arc::clone(self), address }))
+        Some(Some(AddressSlot { counts: Arc::clone(self), address }))
     }
 }
 
@@ -130,5 +151,16 @@ mod tests {
         }
         assert_eq!(counters.figures().refused[Refused::Address as usize], 2);
         assert!(counts.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_requests_of_one_address_leave_place_for_those_of_others() {
+        let (counts, limits) = (Arc::<AddressCounts>::default(), EdgeLimits::default());
+        let ask = |address: &str| counts.admit_request(address.parse().unwrap(), &limits);
+        let under_way: Vec<_> = (0..REQUESTS_PER_ADDRESS_MAX).map(|_| ask("192.0.2.7").unwrap()).collect();
+        assert!(ask("192.0.2.7").is_none() && ask("192.0.2.8").is_some() && ask("127.0.0.1").is_some());
+        assert!(REQUESTS_PER_ADDRESS_MAX as usize * 4 < crate::bounds::REQUESTS_MAX);
+        drop(under_way);
+        assert!(ask("192.0.2.7").is_some());
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub enum EdgeProblem {
     /// There is nothing at this path.
     NotFound,
+    /// There are more headers than [`crate::bounds::HEADERS_MAX`].
+    HeadTooLong,
     /// The body is longer than [`crate::bounds::BODY_BYTES_MAX`].
     BodyTooLong,
     /// The body did not come in time.
@@ -22,6 +24,7 @@ impl EdgeProblem {
     fn status(self) -> StatusCode {
         match self {
             EdgeProblem::NotFound => StatusCode::NOT_FOUND,
+            EdgeProblem::HeadTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             EdgeProblem::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             EdgeProblem::BodyTooLate => StatusCode::REQUEST_TIMEOUT,
             EdgeProblem::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -32,6 +35,7 @@ impl EdgeProblem {
     pub fn code(self) -> &'static str {
         match self {
             EdgeProblem::NotFound => "not-found",
+            EdgeProblem::HeadTooLong => "head-too-long",
             EdgeProblem::BodyTooLong => "body-too-long",
             EdgeProblem::BodyTooLate => "body-too-late",
             EdgeProblem::Busy => "busy",
@@ -41,6 +45,7 @@ impl EdgeProblem {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             EdgeProblem::NotFound => ("Not found", "there is nothing at this path"),
+            EdgeProblem::HeadTooLong => ("Head too long", "there are more than 64 headers; send fewer"),
             EdgeProblem::BodyTooLong => ("Body too long", "the body is longer than 1 MiB; send less at once"),
             EdgeProblem::BodyTooLate => ("Body too late", "the body did not come in time; send it again"),
             EdgeProblem::Busy => ("Busy", "too many requests are under way; try again in a moment"),

@@ -87,9 +87,14 @@ impl EdgeServer {
             return Ok(());
         }
         let _entered = self.runtime.enter();
-        for EdgeListener { socket, has_tls } in listeners {
-            socket.set_nonblocking(true)?;
-            let listener = TcpListener::from_std(socket)?;
+        let listeners: io::Result<Vec<(TcpListener, bool)>> = listeners
+            .into_iter()
+            .map(|EdgeListener { socket, has_tls }| {
+                socket.set_nonblocking(true)?;
+                Ok((TcpListener::from_std(socket)?, has_tls))
+            })
+            .collect();
+        for (listener, has_tls) in listeners? {
             let (shared, core, slots) =
                 (Arc::clone(&self.shared), self.core.clone(), Arc::clone(&self.slots));
             let door = Door { listener, has_tls, shared, core, slots, stop: self.stop.subscribe() };

@@ -111,7 +111,10 @@ impl Activity {
             self.changed.notify_one();
         }
         self.idle_since.store(self.now_ms(), Ordering::Release);
-        self.open_requests.fetch_sub(1, Ordering::AcqRel);
+        if self.open_requests.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // From now on it idles.
+            self.changed.notify_one();
+        }
     }
 
     /// A piece of an answer was given to the connection, the first since nothing of it waited.
@@ -166,5 +169,23 @@ impl Activity {
     /// Returns when a deadline may be earlier than it was.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    /// While a request is open there is no deadline to wait for.
+    #[test]
+    fn whoever_waits_for_a_deadline_is_told_that_a_connection_idles_again() {
+        let activity = Activity::new(Arc::default(), Heads::AreFrames);
+        let mut cx = Context::from_waker(Waker::noop());
+        activity.begin();
+        assert!(activity.deadline().is_none() && pin!(activity.changed()).poll(&mut cx).is_pending());
+        activity.end(false);
+        assert!(activity.deadline().is_some() && pin!(activity.changed()).poll(&mut cx).is_ready());
     }
 }

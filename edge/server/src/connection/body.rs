@@ -1,7 +1,7 @@
 //! Bodies: that of a request is limited in length and time, that of an answer says when it is complete.
 
 use super::activity::Activity;
-use crate::bounds::{BODY_BYTES_MAX, BODY_IDLE_TIME_MAX, BODY_TIME_MAX};
+use crate::bounds::{ANSWER_PIECE_BYTES, BODY_BYTES_MAX, BODY_IDLE_TIME_MAX, BODY_TIME_MAX};
 use crate::counters::Refused;
 use axum::body::Body as AnyBody;
 use bytes::Bytes;
@@ -149,13 +149,32 @@ pub struct AnswerBody {
     /// Whether the connection has something of it that it has not passed on, because a socket is full or, in HTTP/2, a
     /// window is used up.
     is_held: bool,
+    /// What is left of the last piece.
+    rest: Bytes,
 }
 
 impl AnswerBody {
     /// The answer to a request.
     pub fn new(body: AnyBody, mut request: OpenRequest) -> AnswerBody {
         request.is_answered |= body.is_end_stream();
-        AnswerBody { body, request, is_held: false }
+        AnswerBody { body, request, is_held: false, rest: Bytes::new() }
+    }
+
+    /// Whether all of it was given away.
+    fn is_complete(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    /// The beginning of a piece, as much as is given away at once.
+    fn piece(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) if data.len() > ANSWER_PIECE_BYTES => {
+                self.rest = data.split_off(ANSWER_PIECE_BYTES);
+                Frame::data(data)
+            }
+            Ok(data) => Frame::data(data),
+            Err(frame) => frame,
+        }
     }
 
     fn set_held(&mut self, is_held: bool) {
@@ -177,24 +196,58 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let frame = match this.rest.is_empty() {
+            true => Pin::new(&mut this.body).poll_frame(cx),
+            false => Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest))))),
+        };
+        let frame = frame.map(|frame| frame.map(|frame| frame.map(|frame| this.piece(frame))));
         this.set_held(matches!(frame, Poll::Ready(Some(Ok(_)))));
-        let is_over = matches!(frame, Poll::Ready(None)) || this.body.is_end_stream();
+        let is_over = matches!(frame, Poll::Ready(None)) || this.is_complete();
         this.request.is_answered |= is_over && !matches!(frame, Poll::Ready(Some(Err(_))));
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_complete()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut whole = SizeHint::new();
+        // In this order: neither bound may pass the other.
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper.saturating_add(rest));
+        }
+        whole.set_lower(hint.lower().saturating_add(rest));
+        whole
     }
 }
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
         self.set_held(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::activity::Heads;
+    use super::*;
+    use std::task::Waker;
+
+    #[test]
+    fn an_answer_is_given_away_in_pieces_whatever_it_is_made_of() {
+        let activity = Activity::new(Arc::default(), Heads::AreFrames);
+        let whole: Vec<u8> = (0..100_000_u32).map(|number| (number % 251) as u8).collect();
+        let mut body = AnswerBody::new(AnyBody::from(whole.clone()), OpenRequest::new(activity));
+        let (mut given, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
+        while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut cx) {
+            let data = frame.expect("no fault").into_data().expect("data");
+            assert!((1..=ANSWER_PIECE_BYTES).contains(&data.len()), "{}", data.len());
+            given.extend_from_slice(&data);
+            let rest = (whole.len() - given.len()) as u64;
+            assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(rest), rest == 0));
+        }
+        assert_eq!(given, whole);
     }
 }

@@ -16,10 +16,14 @@ pub fn forwarded(peer: Peer, headers: &HeaderMap, proxies: &Networks) -> Peer {
     if !proxies.contains(peer.address.ip()) {
         return peer;
     }
-    let lines = headers.get_all(FOR).into_iter().rev().filter_map(|line| line.to_str().ok());
+    // By bytes: what a client has put before the entry of a proxy must not make that unreadable.
+    let lines = headers.get_all(FOR).into_iter().rev();
+    let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     let mut address = peer.address;
-    for entry in lines.flat_map(|line| line.rsplit(',')) {
-        let Some(found) = parsed(entry.trim()) else { break };
+    for entry in entries {
+        let Some(found) = std::str::from_utf8(entry).ok().and_then(|entry| parsed(entry.trim())) else {
+            break;
+        };
         address = found;
         if !proxies.contains(found.ip()) {
             break;
@@ -47,7 +51,7 @@ mod tests {
         let proxies = Networks::parse("10.0.0.0/8, 127.0.0.1").unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+            map.append(*name, axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let address = format!("{from}:4711").parse().unwrap();
         let peer = Peer { address, is_proxied: false, has_tls: false, is_https: false };
@@ -73,6 +77,7 @@ mod tests {
             (&["2001:db8::7"], "2001:db8::7"),
             (&["::ffff:192.0.2.7"], "192.0.2.7"),
             (&["192.0.2.7:80"], "192.0.2.7"),
+            (&["\u{fc}, 192.0.2.7"], "192.0.2.7"),
             // What cannot be read ends the list: the last that could is who it is.
             (&["192.0.2.7, unknown, 10.2.2.2"], "10.2.2.2"),
             (&["nonsense"], "10.1.1.1"),

@@ -44,6 +44,7 @@ use tokio_rustls::TlsAcceptor;
 pub struct Shared {
     router: TowerToHyperService<Router>,
     requests: Arc<Semaphore>,
+    requests_by_address: Arc<AddressCounts>,
     /// What has happened.
     pub counters: Arc<Counters>,
     /// What operators have decided.
@@ -57,6 +58,7 @@ impl Shared {
         Arc::new(Shared {
             router: TowerToHyperService::new(router),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            requests_by_address: Arc::default(),
             counters: Arc::default(),
             limits,
             addresses: Arc::default(),
@@ -75,20 +77,23 @@ impl Shared {
         stream: TcpStream,
         from: SocketAddr,
         has_tls: bool,
-        stop: Stop,
+        mut stop: Stop,
     ) -> Result<(), Refused> {
         let limits = self.limits.now();
         let peer = Peer { address: from, is_proxied: false, has_tls, is_https: has_tls };
         let socket = Socket::new(stream);
         let (stream, peer) = match limits.proxy_from.contains(from.ip()) {
-            true => read_proxy(socket, peer).await?,
+            true => match unless_stopped(&mut stop, read_proxy(socket, peer)).await {
+                Some(read) => read?,
+                None => return Ok(()),
+            },
             false => (ReadAhead::new(socket, Vec::new()), peer),
         };
         let Ok(_slot) = self.addresses.admit(peer.address.ip(), &limits, &self.counters) else {
             return Ok(());
         };
         if !has_tls {
-            return match spoken(stream).await? {
+            return match unless_stopped(&mut stop, spoken(stream)).await.transpose()?.flatten() {
                 Some((stream, spoken)) => self.speak(stream, spoken, (peer, limits), stop).await,
                 None => Ok(()),
             };
@@ -96,7 +101,8 @@ impl Shared {
         // Without a certificate there is no listener for TLS.
         let config = limits.tls.clone().ok_or(Refused::Handshake)?;
         let accepting = TlsAcceptor::from(config).accept(stream);
-        let stream = timeout(HANDSHAKE_TIME_MAX, accepting).await;
+        let accepting = timeout(HANDSHAKE_TIME_MAX, accepting);
+        let Some(stream) = unless_stopped(&mut stop, accepting).await else { return Ok(()) };
         let stream = stream.ok().and_then(Result::ok).ok_or(Refused::Handshake)?;
         let spoken = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Spoken::Http2,
@@ -121,6 +127,7 @@ impl Shared {
         let service = RequestService {
             router: self.router.clone(),
             requests: Arc::clone(&self.requests),
+            requests_by_address: Arc::clone(&self.requests_by_address),
             activity: Arc::clone(&activity),
             peer,
             limits,
@@ -135,6 +142,14 @@ impl Shared {
                 drive(connection, &activity, stop, |connection| connection.graceful_shutdown()).await
             }
         }
+    }
+}
+
+/// How a connection begins, unless the edge stops: whoever has asked nothing yet asks the next edge.
+async fn unless_stopped<T>(stop: &mut Stop, opening: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        opened = opening => Some(opened),
+        _ = stop.wait_for(|stops| *stops) => None,
     }
 }
 
@@ -181,7 +196,9 @@ where
     // Once it is to end: when it is cut off.
     let mut ends_at = None;
     loop {
-        let deadline = activity.deadline();
+        // One that is to end has its own time, for a request that crosses with that.
+        let counts = |(_, why): &(Instant, Refused)| ends_at.is_none() || *why != Refused::HeadTime;
+        let deadline = activity.deadline().filter(counts);
         let wakes_at = deadline.map(|(at, _)| at).into_iter().chain(ends_at).min();
         let waiting = async {
             match wakes_at {
@@ -206,12 +223,10 @@ where
         if ends_at.is_some_and(|at| at <= now) {
             return Ok(());
         }
-        match activity.deadline().filter(|(at, _)| *at <= now) {
+        let counts = |(_, why): &(Instant, Refused)| ends_at.is_none() || *why != Refused::HeadTime;
+        match activity.deadline().filter(|missed| missed.0 <= now && counts(missed)) {
             Some((_, Refused::HeadTime)) if activity.has_served() => {
                 // It idles, which is no fault: an HTTP/2 peer is told.
-                if ends_at.is_some() {
-                    return Ok(());
-                }
                 shut_down(connection.as_mut());
                 ends_at = Some(now + GRACE);
             }

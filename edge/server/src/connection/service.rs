@@ -4,9 +4,9 @@ use super::activity::Activity;
 use super::body::{AnswerBody, BodyFault, BodyReport, OpenRequest, RequestBody};
 use super::forwarded::forwarded;
 use super::peer::Peer;
-use crate::bounds::BODY_BYTES_MAX;
+use crate::bounds::{BODY_BYTES_MAX, HEADERS_MAX};
 use crate::counters::Refused;
-use crate::limits::EdgeLimits;
+use crate::limits::{AddressCounts, EdgeLimits};
 use crate::problem::EdgeProblem;
 use axum::Router;
 use axum::body::Body;
@@ -27,6 +27,8 @@ pub struct RequestService {
     pub router: TowerToHyperService<Router>,
     /// Requests of all connections whose answers have not begun.
     pub requests: Arc<Semaphore>,
+    /// The same of each client.
+    pub requests_by_address: Arc<AddressCounts>,
     pub activity: Arc<Activity>,
     pub peer: Peer,
     /// Those of when the connection came.
@@ -66,21 +68,28 @@ impl RequestService {
     }
 
     fn refusal(&self, request: &Request<Incoming>) -> Option<EdgeProblem> {
-        let is_long = request.body().size_hint().lower() > BODY_BYTES_MAX;
-        is_long.then(|| {
-            self.activity.counters().refuse(Refused::BodySize);
-            EdgeProblem::BodyTooLong
-        })
+        // hyper counts the headers of HTTP/1 itself.
+        let (why, problem) = if request.headers().len() > HEADERS_MAX {
+            (Refused::HeadSize, EdgeProblem::HeadTooLong)
+        } else if request.body().size_hint().lower() > BODY_BYTES_MAX {
+            (Refused::BodySize, EdgeProblem::BodyTooLong)
+        } else {
+            return None;
+        };
+        self.activity.counters().refuse(why);
+        Some(problem)
     }
 
     async fn ask_router(&self, request: Request<Incoming>) -> Response<Body> {
-        let Ok(_permit) = self.requests.try_acquire() else {
+        let (mut parts, body) = request.into_parts();
+        let peer = forwarded(self.peer, &parts.headers, &self.limits.forwarded_from);
+        let share = self.requests_by_address.admit_request(peer.address.ip(), &self.limits);
+        let (Some(_share), Ok(_permit)) = (share, self.requests.try_acquire()) else {
             self.activity.counters().refuse(Refused::Busy);
             return EdgeProblem::Busy.response();
         };
         let report = BodyReport::default();
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(forwarded(self.peer, &parts.headers, &self.limits.forwarded_from));
+        parts.extensions.insert(peer);
         let body = RequestBody::new(body, Arc::clone(&self.activity), report.clone());
         let asked = self.router.call(Request::from_parts(parts, body));
         let response = asked.await.unwrap_or_else(|never| match never {});

@@ -1,21 +1,15 @@
 //! A socket that is closed so that its peer can read the last answer: a socket with unread bytes would be reset, and the
 //! answer be lost (RFC 9112, section 9.6).
 
+use crate::bounds::{LINGER_BYTES_MAX, LINGER_TIME_MAX, LINGERING_MAX};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long the peer may take to read the last answer.
-const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
-/// Bytes that are read meanwhile. Beyond them the connection is reset.
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Sockets that are read so at one time. Beyond them a connection is closed at once.
-const LINGERING_MAX: usize = 256;
 const READ_BYTES: usize = 16 * 1024;
 
 static LINGERING: AtomicUsize = AtomicUsize::new(0);

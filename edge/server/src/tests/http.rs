@@ -189,6 +189,8 @@ fn the_client_of_a_request_is_who_a_configured_proxy_says() {
 #[test]
 fn an_edge_that_stops_finishes_what_it_answers_and_closes_the_rest() {
     let served = serve(EdgeLimits::default());
+    // A browser connects before it has something to ask.
+    let mut silent = connect(&served);
     let mut idle = connect(&served);
     idle.write_all(b"GET /peer HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
     idle.read_exact(&mut [0; 15]).expect("an answer");
@@ -203,6 +205,7 @@ fn an_edge_that_stops_finishes_what_it_answers_and_closes_the_rest() {
     let stopping = std::thread::spawn(move || edge.stop());
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).expect("it is closed");
+    assert_eq!(silent.read(&mut [0; 1]).expect("it is closed"), 0);
     sending.write_all(b"cd").expect("sent");
     let mut text = String::new();
     sending.read_to_string(&mut text).expect("an answer");
