@@ -49,6 +49,10 @@ pub fn run(loaded: &Loaded, data: &Path, parent: Option<u32>) -> Result<Ended, E
     if let Some(parent) = parent {
         end_with(parent);
     }
+    if loaded.config.http_listeners().is_empty() {
+        tracing::info!("there is nothing to serve: set listen.http or listen.https");
+        return Ok(Ended::Done);
+    }
     let _lock = EdgeLock::take(data)?;
     let directory = open_directory(loaded, data)?;
     let settings = EdgeSettings {

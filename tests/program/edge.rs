@@ -6,9 +6,14 @@ use crate::harness::edge_process::{
 };
 use crate::harness::http::{expect_sum, get, metrics_address, samples};
 use crate::harness::{Client, End, Identity, Manager, PATIENCE, Server, TlsClient, madang};
+use rustix::fd::AsFd;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
@@ -193,9 +198,13 @@ struct OwnEdge(Child);
 
 impl OwnEdge {
     fn start(server: &Server) -> OwnEdge {
+        OwnEdge::start_on(&server.data(), &["--set", HTTP])
+    }
+
+    fn start_on(data: &Path, options: &[&str]) -> OwnEdge {
         let mut program = madang();
-        program.args(["edge", "--data"]).arg(server.data());
-        let words = std::fs::File::options().append(true).create(true).open(server.data().join("edge.words"));
+        program.args(["edge", "--data"]).arg(data).args(options);
+        let words = std::fs::File::options().append(true).create(true).open(data.join("edge.words"));
         program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words.expect("a file"));
         OwnEdge(program.spawn().expect("run madang edge"))
     }
@@ -261,16 +270,46 @@ fn an_edge_of_its_own_unit_waits_for_the_next_server_and_one_without_http_ends()
     server.start_again();
     expect_served(address);
     assert!(edge.0.try_wait().expect("wait").is_none(), "it is the same edge");
-    drop(edge);
-    server.terminate();
-    server.change("listen.http=\"\"");
-    server.change("edge.enabled=true");
-    server.start_again();
-    let mut idle = OwnEdge::start(&server);
-    std::thread::sleep(Duration::from_millis(50));
-    assert!(idle.0.try_wait().expect("wait").is_none(), "nobody says that there will be none");
-    drop(idle.0.kill());
-    idle.end();
+    let mut without_http = OwnEdge::start_on(&server.data(), &[]);
+    assert_eq!(without_http.end(), Some(0));
+}
+
+/// Lends these sockets to the next edge that connects, as a server of this version.
+fn lend(listener: &UnixListener, version: &str, sockets: &[(&str, &TcpListener)]) -> UnixStream {
+    let (stream, _) = listener.accept().expect("an edge");
+    let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+    let offer = format!("{}\n", serde_json::json!({ "server": version, "sockets": names }));
+    let descriptors: Vec<_> = sockets.iter().map(|(_, socket)| socket.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    }
+    let sent = sendmsg(&stream, &[IoSlice::new(offer.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL);
+    assert_eq!(sent, Ok(offer.len()));
+    stream
+}
+
+#[test]
+fn an_edge_ends_when_the_server_is_of_another_version_than_before_or_has_no_http() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let listener = UnixListener::bind(directory.path().join("edge.sock")).expect("a socket");
+    let http = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = http.local_addr().expect("its address");
+    for (versions, code) in [(["1.0.0", "1.0.0", "1.0.1"], 75), (["1.0.0", "1.0.0", "none"], 0)] {
+        let mut edge = OwnEdge::start_on(directory.path(), &["--set", HTTP]);
+        for version in &versions[..2] {
+            let lent = lend(&listener, version, &[("http", &http)]);
+            // There is no link, so that an answer comes after 2 s.
+            expect_served(address);
+            drop(lent);
+        }
+        let _last = match versions[2] {
+            "none" => lend(&listener, versions[0], &[]),
+            version => lend(&listener, version, &[("http", &http)]),
+        };
+        assert_eq!(edge.end(), Some(code), "{versions:?}");
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn the_unit_of_the_edge_allows_every_system_call_of_its_life() {
     let server = Server::start(1, &[HTTP, "edge.start=false"]);
     let address = http_address(&server, "http");
     let mut program = madang();
-    program.args(["edge", "--data"]).arg(server.data()).stdin(Stdio::null());
+    program.args(["edge", "--set", HTTP, "--data"]).arg(server.data()).stdin(Stdio::null());
     inside_unit("madang-edge.service", &mut program, Refusal::Kills, &[]);
     let mut edge = Service(program.spawn().expect("run madang edge"));
     expect_served(address);
