@@ -239,10 +239,7 @@ mod tests {
     #[test]
     fn of_many_tries_at_once_few_are_computed() {
         let guesses = Arc::new(Guesses::default());
-        let mut begun = Vec::new();
-        while let Ok(attempt) = guesses.begin("alice", None, NOW) {
-            begun.push(attempt);
-        }
+        let mut begun: Vec<_> = (0..100).map_while(|_| guesses.begin("alice", None, NOW).ok()).collect();
         assert_eq!(begun.len(), AT_ONCE_MAX as usize);
         begun.drain(..).for_each(|attempt| attempt.was_wrong(NOW));
         let later = after(60_000);
