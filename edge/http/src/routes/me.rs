@@ -45,9 +45,9 @@ pub async fn get(State(api): State<Api>, user: User) -> Response {
 #[serde(deny_unknown_fields)]
 #[schema(as = MeChange)]
 pub struct MeChangeBody {
-    /// What is shown beside the name.
+    /// What is shown beside the name: 1 to 64 visible characters.
     #[serde(default, deserialize_with = "super::present")]
-    #[schema(nullable = false, min_length = 1, max_length = 64)]
+    #[schema(nullable = false)]
     display_name: Option<String>,
 }
 

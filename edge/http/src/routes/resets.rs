@@ -20,11 +20,11 @@ problems!(OfReset: ANY, PATH, BODY, PASSWORD; CodeGone, PasswordWeak, PasswordsD
 #[serde(deny_unknown_fields)]
 #[schema(as = PasswordReset)]
 pub struct ResetBody {
-    /// The password.
-    #[schema(format = Password, min_length = 8, max_length = 1_024)]
+    /// The password: 8 characters to 1,024 bytes, of which common ones are refused.
+    #[schema(format = Password)]
     password: String,
     /// The same again.
-    #[schema(format = Password, min_length = 8, max_length = 1_024)]
+    #[schema(format = Password)]
     password_confirm: String,
 }
 

@@ -105,9 +105,8 @@ pub struct AccountChangeBody {
     #[serde(default, deserialize_with = "crate::routes::nullable")]
     #[schema(value_type = Option<String>, example = "forever")]
     chat_banned_until: Option<Option<String>>,
-    /// Why, for the audit log and for whoever is banned.
+    /// Why, for the audit log and for whoever is banned: at most 500 characters.
     #[serde(default)]
-    #[schema(max_length = 500)]
     reason: String,
 }
 
