@@ -88,11 +88,12 @@ fn a_head_that_comes_a_byte_a_second_and_silence_are_closed_in_time() {
         is_open && began.elapsed() < 2 * HEAD_TIME_MAX
     });
     let sent = sent.count();
-    assert!((9..=13).contains(&sent), "{sent} bytes were taken");
+    // One that is closed takes bytes for a while, so that its peer can read why; without a deadline it takes them all.
+    assert!((9..=16).contains(&sent), "{sent} bytes were taken");
     for mut stream in silent.into_iter().chain([slow, slower]) {
         assert_eq!(String::from_utf8_lossy(&expect_closed(&mut stream)), "");
     }
-    assert!(began.elapsed() < HEAD_TIME_MAX + Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < HEAD_TIME_MAX + Duration::from_secs(8), "{:?}", began.elapsed());
     attacked.expect_refused("head_time", 22.0);
 }
 
