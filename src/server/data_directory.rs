@@ -1,7 +1,6 @@
 //! The data directory, which one process at a time owns.
 
-use super::file_identity::FileIdentity;
-use madang_log::{open_regular, open_regular_by};
+use madang_log::{InodeIdentity, open_regular, open_regular_by};
 use rustix::fd::OwnedFd;
 use rustix::process::geteuid;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -120,7 +119,7 @@ impl DataDirectory {
     /// Writes this process into the lock file.
     pub fn record_holder(&mut self) {
         // Only people read it.
-        let own = FileIdentity::of(&self.lock);
+        let own = InodeIdentity::of(&self.lock);
         let _ = write_holder(&mut self.lock, own, SERVE);
     }
 
@@ -238,7 +237,7 @@ fn lock(path: &Path, command: &str) -> Result<(File, bool), DataDirectoryError> 
         }
         Err(TryLockError::Error(source)) => return Err(refused("lock", path, source)),
     }
-    let own = FileIdentity::of(&file);
+    let own = InodeIdentity::of(&file);
     let copied = written_file(&mut file).filter(|written| own.is_some_and(|own| written.is_another(own)));
     // A copy counts as a copy until it is served.
     write_holder(&mut file, copied.or(own), command).map_err(|source| refused("write to", path, source))?;
@@ -255,11 +254,11 @@ fn open_own(options: &mut OpenOptions, path: &Path, name: &str) -> Result<File, 
 }
 
 /// The identity that the lock file contains; `None` if an earlier version wrote it.
-fn written_file(file: &mut File) -> Option<FileIdentity> {
+fn written_file(file: &mut File) -> Option<InodeIdentity> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
-    text.lines().find_map(FileIdentity::parse)
+    text.lines().find_map(InodeIdentity::parse)
 }
 
 /// A time for people. The clock may be out of range.
@@ -268,7 +267,7 @@ fn readable(time: SystemTime) -> String {
         .map_or_else(|_| "a time beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
-fn write_holder(file: &mut File, identity: Option<FileIdentity>, command: &str) -> io::Result<()> {
+fn write_holder(file: &mut File, identity: Option<InodeIdentity>, command: &str) -> io::Result<()> {
     let (process, since) = (std::process::id(), readable(SystemTime::now()));
     let identity = identity.map_or_else(String::new, |identity| format!("{identity}\n"));
     let line = format!("process {process} (madang {command}), since {since}\n{identity}");
@@ -282,7 +281,7 @@ fn holder(file: &mut File) -> String {
     let mut line = String::new();
     let is_read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut line).is_ok();
     let (line, rest) = line.trim().split_once('\n').unwrap_or((line.trim(), ""));
-    let is_ours = rest.is_empty() || FileIdentity::parse(rest).is_some();
+    let is_ours = rest.is_empty() || InodeIdentity::parse(rest).is_some();
     let is_plain = line.starts_with("process ") && !line.contains(char::is_control) && is_ours;
     if is_read && is_plain { line.to_owned() } else { "another process".to_owned() }
 }

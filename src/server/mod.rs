@@ -5,7 +5,6 @@ mod data_directory;
 mod edge_report;
 mod epoch;
 mod erasures;
-mod file_identity;
 mod http_socket;
 mod in_place;
 mod inherited;
@@ -22,7 +21,7 @@ pub use data_directory::{
     BACKUP_FILE, DataDirectory, DataDirectoryError, RESTORING, SERVE, holder_serves, was_served,
 };
 pub use edge_report::{EdgeEnd, EdgeFigures, EdgeStatus};
-pub use epoch::{EPOCH_FILE, EpochOrigin, begin_or_continue, random as random_epoch};
+pub use epoch::random_epoch;
 pub use erasures::{ErasureDesk, ErasureProgress, PendingErasures, UnreadableErasures, Urgency};
 pub use http_socket::HttpSocket;
 pub use in_place::{VARIABLE as IN_PLACE_VARIABLE, inherited_in_place, value_for_next};

@@ -5,6 +5,7 @@
 
 mod append;
 mod coding;
+mod epoch;
 mod erase;
 mod facts;
 mod files;
@@ -18,6 +19,7 @@ mod write;
 
 pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position, SealedSegment};
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
+pub use epoch::{EpochOrigin, begin_or_continue};
 pub use erase::{
     DeletionSearch, ErasureEntry, ErasureList, ErasureListError, ErasureMatcher, ErasureRule, Erasures,
     FoundDeletions, PassOptions, PassOutcome, PassStep, UnfinishedSegment, erase,
@@ -27,8 +29,9 @@ pub use facts::{
     LoadedFacts, LostRevisions,
 };
 pub use files::{
-    ERASURES_FILE, ErasureFiles, ErasureListFile, ErasureListFiles, FileOperation, Files, FilesError,
-    IndexFiles, MemoryFiles, SegmentFiles, StdFiles, open_regular, open_regular_by, open_to_hold,
+    EPOCH_FILE, ERASURES_FILE, EpochFiles, EpochPlaces, ErasureFiles, ErasureListFile, ErasureListFiles,
+    FileOperation, Files, FilesError, FoundEpochFile, IndexFiles, InodeIdentity, MemoryFiles, SegmentFiles,
+    StdFiles, open_regular, open_regular_by, open_to_hold,
 };
 pub use format::{
     AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, NewEntry, Record,

@@ -18,9 +18,7 @@ use super::signals::Signals;
 use crate::control::{self, ControlSocket};
 use crate::edge_desk::{self, EdgeDesk, EdgeLaunch};
 use crate::edge_link::{self, LinkLimits};
-use crate::server::{
-    EPOCH_FILE, EpochOrigin, ServerState, Stops, begin_or_continue, random_epoch, subprocess,
-};
+use crate::server::{ServerState, Stops, random_epoch, subprocess};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
 use http_sockets::http_sockets;
@@ -30,7 +28,7 @@ use madang_config::{Config, ENTRANCES, EntranceKey, Sources};
 use madang_engine::runtime::{
     self, Adopting, Listeners, Notice, Notices, Running, StartError, StartOptions, Stop, TlsAcceptor,
 };
-use madang_log::{OpenedLog, SegmentFiles, StdFiles};
+use madang_log::{EPOCH_FILE, EpochOrigin, OpenedLog, SegmentFiles, StdFiles, begin_or_continue};
 use madang_model::ShardId;
 use madang_model::connection::Entrance;
 use madang_surfaces::line::{LineLimit, LineSurface};
@@ -291,7 +289,8 @@ impl Engine<'_> {
         // They are part of the epoch, so that none is exchanged without it.
         let log = StdFiles::new(data);
         let made = (0..self.plan.shards).try_for_each(|shard| log.make_directory(ShardId(shard)));
-        let epoch = match made.and_then(|()| begin_or_continue(data, self.plan.data.is_copy())) {
+        let epoch = match made.and_then(|()| begin_or_continue(&log, self.plan.data.is_copy(), random_epoch))
+        {
             Ok((epoch, EpochOrigin::Continued)) => epoch,
             Ok((epoch, origin)) => {
                 match origin {

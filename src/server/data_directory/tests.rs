@@ -99,13 +99,13 @@ fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
     let directory = tempdir().unwrap();
     drop(DataDirectory::take(directory.path(), SERVE).unwrap());
     let path = directory.path().join(LOCK_FILE);
-    let own = FileIdentity::of(&File::open(&path).unwrap()).unwrap();
+    let own = InodeIdentity::of(&File::open(&path).unwrap()).unwrap();
     let Some(born_ns) = own.born_ns else {
         eprintln!("not tried: this file system does not know when a file was made");
         return;
     };
     let is_copy = |number, born_ns| {
-        let identity = FileIdentity { number, born_ns };
+        let identity = InodeIdentity { number, born_ns };
         fs::write(&path, format!("process 1 (madang serve), since then\n{identity}\n")).unwrap();
         DataDirectory::take(directory.path(), SERVE).unwrap().is_copy()
     };
@@ -122,7 +122,7 @@ fn only_a_lock_file_that_was_made_elsewhere_makes_a_copy() {
 
 #[test]
 fn where_nobody_knows_when_a_lock_file_was_made_it_makes_no_copy() {
-    let identity = |number, born_ns| FileIdentity { number, born_ns };
+    let identity = |number, born_ns| InodeIdentity { number, born_ns };
     let was = identity(1, Some(7));
     assert!(was.is_another(identity(2, Some(8))));
     assert!(!was.is_another(identity(2, None)), "the file system does not tell");

@@ -36,8 +36,8 @@ const MODEL: [&str; 23] = [
     "connection",
 ];
 /// Those of the log.
-const LOG: [&str; 10] =
-    ["coding", "format", "append", "facts", "index", "files", "write", "read", "repair", "erase"];
+const LOG: [&str; 11] =
+    ["coding", "format", "append", "facts", "index", "files", "epoch", "write", "read", "repair", "erase"];
 /// The protocols do not know each other, but this is checked by their order, too.
 const SURFACES: [&str; 1] = ["line"];
 const LINK: [&str; 9] =

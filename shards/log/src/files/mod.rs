@@ -3,8 +3,10 @@
 //! It blocks. [`Files`] is for starting and for tools, [`IndexFiles`] for the threads beside the shards, and
 //! [`SegmentFiles`] for the writer, which carries to the disk what [`Appender`](super::Appender) gives it.
 
+mod epoch;
 mod erasure;
 mod erasure_list;
+mod identity;
 mod indexes;
 mod memory;
 mod opening;
@@ -13,8 +15,10 @@ mod segments;
 mod standard;
 mod write_out;
 
+pub use epoch::{EPOCH_FILE, EpochFiles, EpochPlaces, FoundEpochFile};
 pub use erasure::ErasureFiles;
 pub use erasure_list::{ERASURES_FILE, ErasureListFile, ErasureListFiles};
+pub use identity::InodeIdentity;
 pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
 pub use opening::{open_regular, open_regular_by, open_to_hold};
