@@ -1,11 +1,10 @@
 //! Copying the moment of a log into another directory, with links to what an earlier copy has already.
 
 use super::error::{BackupError, Naming};
-use super::moment::{HeldSegment, Moment, ShardMoment};
 use super::place::sync_directory;
 use madang_log::{
-    Extent, Files, HEADER_BYTES, SegmentNumber, StdFiles, directory_name, file_name, index_file_name,
-    open_regular, open_to_hold,
+    Extent, Files, HEADER_BYTES, HeldSegment, LogMoment, SegmentNumber, ShardMoment, StdFiles,
+    directory_name, file_name, index_file_name, open_regular, open_to_hold,
 };
 use madang_model::ShardId;
 use std::collections::HashSet;
@@ -44,7 +43,7 @@ pub struct Copying<'a> {
 impl Copying<'_> {
     /// Copies everything, and makes sure that it is on disk. `None` when a segment that could not be held open has
     /// expired meanwhile.
-    pub fn run(&mut self, moment: &mut Moment) -> Result<Option<Copied>, BackupError> {
+    pub fn run(&mut self, moment: &mut LogMoment<File>) -> Result<Option<Copied>, BackupError> {
         let mut copied = Copied::default();
         for shard in &mut moment.shards {
             if !self.copy_shard(shard, &mut copied)? {
@@ -55,7 +54,11 @@ impl Copying<'_> {
         Ok(Some(copied))
     }
 
-    fn copy_shard(&mut self, moment: &mut ShardMoment, copied: &mut Copied) -> Result<bool, BackupError> {
+    fn copy_shard(
+        &mut self,
+        moment: &mut ShardMoment<File>,
+        copied: &mut Copied,
+    ) -> Result<bool, BackupError> {
         let shard = moment.shard;
         let directory = self.to.join(directory_name(shard));
         fs::create_dir(&directory).naming("create directory", &directory)?;
@@ -94,7 +97,7 @@ impl Copying<'_> {
     fn copy_segment(
         &self,
         shard: ShardId,
-        held: &HeldSegment,
+        held: &HeldSegment<File>,
         copied: &mut Copied,
     ) -> Result<bool, BackupError> {
         let path = self.files.path(shard, held.segment);

@@ -7,7 +7,7 @@ use super::copying::Copying;
 use super::destination::Destination;
 use super::erasures;
 use super::error::{BackupError, Naming};
-use super::moment::Moment;
+use super::moment;
 use super::name::{BackupState, BackupTime};
 use super::place::{BackupPlace, FoundBackup, parent_of};
 use super::{BackupOutcome, exit_code, messages, say, verify_copy};
@@ -254,14 +254,15 @@ fn unpack(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     // Counted as what a backup copies, where what is there can be.
     let files = StdFiles::new(to);
     let accounts_bytes = fs::metadata(to.join(SQLITE_FILE)).map_or(0, |file| file.len());
-    Ok(Moment::take(&files, to).map_or(bytes, |moment| moment.copied_bytes(&files) + accounts_bytes))
+    Ok(moment::take(&files, to)
+        .map_or(bytes, |moment| moment::copied_bytes(&moment, &files) + accounts_bytes))
 }
 
 /// Copies the log of a backup. Returns how many bytes that were.
 fn copy(backup: &Path, to: &Path) -> Result<u64, BackupError> {
     let files = StdFiles::new(backup);
-    let mut moment = Moment::take(&files, backup)?;
-    let mut progress = Progress::begin_of(|| moment.segment_bytes());
+    let mut moment = moment::take(&files, backup)?;
+    let mut progress = Progress::begin_of(|| moment::segment_bytes(&moment));
     let copied = Copying { files: &files, to, earlier: None, progress: &mut |bytes| progress.read(bytes) }
         .run(&mut moment);
     progress.clear();

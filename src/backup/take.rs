@@ -6,7 +6,7 @@ use super::archive::{NewArchive, names_archive};
 use super::copying::{Copied, Copying};
 use super::erasures;
 use super::error::{BackupError, Naming};
-use super::moment::Moment;
+use super::moment;
 use super::name::{BackupState, BackupTime};
 use super::place::{BackupPlace, parent_of, refuse_inside, sync_directory};
 use super::{BackupOutcome, exit_code, messages, say, verify_copy};
@@ -192,8 +192,8 @@ fn make(
     let erased_before = erasures::before_copy(data)?;
     let mut attempts_left = ATTEMPTS_MAX;
     let mut copied = loop {
-        let mut moment = Moment::take(files, data)?;
-        let mut progress = Progress::begin_of(|| moment.segment_bytes());
+        let mut moment = moment::take(files, data)?;
+        let mut progress = Progress::begin_of(|| moment::segment_bytes(&moment));
         let copied =
             Copying { files, to, earlier, progress: &mut |bytes| progress.read(bytes) }.run(&mut moment);
         progress.clear();

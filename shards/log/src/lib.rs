@@ -30,8 +30,8 @@ pub use facts::{
 };
 pub use files::{
     EPOCH_FILE, ERASURES_FILE, EpochFiles, EpochPlaces, ErasureFiles, ErasureListFile, ErasureListFiles,
-    FileOperation, Files, FilesError, FoundEpochFile, IndexFiles, InodeIdentity, MemoryFiles, SegmentFiles,
-    StdFiles, open_regular, open_regular_by, open_to_hold,
+    FileOperation, Files, FilesError, FoundEpochFile, HoldingFiles, IndexFiles, InodeIdentity, MemoryFiles,
+    SegmentFiles, StdFiles, open_regular, open_regular_by, open_to_hold,
 };
 pub use format::{
     AbandonedRecord, AuthorKind, FORMAT_VERSION, Frame, HEADER_BYTES, HeaderFault, NewEntry, Record,
@@ -50,13 +50,14 @@ pub use index::{
     index_file_segment, merge_snapshots, run_file_name,
 };
 pub use read::{
-    Dumped, DumpedSegment, Export, ExportError, Exported, Extent, FactsRenewal, Fault, FaultKind, IndexError,
-    Location, LooksReading, LostRange, MissingRange, NoRenewal, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX,
-    ReadFactsError, RecentDraft, Recovered, RecoveredRoom, RecoveryError, Removed, Retention, Role,
-    SegmentAt, SegmentReport, Selection, SnapshotLack, SnapshotNote, StandingSegment, Statistics,
-    StoredLooks, StoredTail, Summary, Verification, dump, export, mend_run, mend_snapshot, open_log,
-    read_all_facts, read_facts, read_messages, read_tails, rebuild_index, recover, renew_runs,
-    renew_snapshot, retain, standing, statistics, verify, verify_believing,
+    Dumped, DumpedSegment, Export, ExportError, Exported, Extent, FactsRenewal, Fault, FaultKind,
+    HeldSegment, IndexError, Location, LogMoment, LooksReading, LostRange, MissingRange, MomentError,
+    NoRenewal, OpenLogError, OpenedLog, RECENT_DRAFTS_MAX, ReadFactsError, RecentDraft, Recovered,
+    RecoveredRoom, RecoveryError, Removed, Retention, Role, SegmentAt, SegmentReport, Selection, ShardMoment,
+    SnapshotLack, SnapshotNote, StandingSegment, Statistics, StoredLooks, StoredTail, Summary, Verification,
+    dump, export, mend_run, mend_snapshot, open_log, read_all_facts, read_facts, read_messages, read_tails,
+    rebuild_index, recover, renew_runs, renew_snapshot, retain, standing, statistics, verify,
+    verify_believing,
 };
 pub use repair::{
     Keeper, LostMessages, RepairChange, RepairError, RepairPlan, RepairedFacts, SegmentChange, StdKeeper,

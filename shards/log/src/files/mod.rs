@@ -6,6 +6,7 @@
 mod epoch;
 mod erasure;
 mod erasure_list;
+mod holding;
 mod identity;
 mod indexes;
 mod memory;
@@ -18,6 +19,7 @@ mod write_out;
 pub use epoch::{EPOCH_FILE, EpochFiles, EpochPlaces, FoundEpochFile};
 pub use erasure::ErasureFiles;
 pub use erasure_list::{ERASURES_FILE, ErasureListFile, ErasureListFiles};
+pub use holding::HoldingFiles;
 pub use identity::InodeIdentity;
 pub use indexes::IndexFiles;
 pub use memory::MemoryFiles;
