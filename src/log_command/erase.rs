@@ -2,14 +2,14 @@
 
 use super::output::{say, visible};
 use super::progress::Progress;
-use super::{LogPlace, next_step, shards_with_files};
+use super::{LogPlace, next_step};
 use crate::operator::{Answer, ClientError, Connection, ControlCommand, ask_current_server};
 use crate::server::{DataDirectory, DataDirectoryError, wall_time};
 use crate::terminal::StatusLine;
 use clap::{Args, ValueHint};
 use madang_log::{
     ERASURES_FILE, ErasureList, ErasureListFile, ErasureMatcher, ErasureRule, Erasures, Fault, PassOptions,
-    PassOutcome, PassStep, StdFiles, StoredEntry, erase, open_log, read_messages,
+    PassOutcome, PassStep, StdFiles, StoredEntry, erase, read_messages,
 };
 use madang_model::{RoomName, Seq, Timestamp, UserName, counted};
 use std::collections::BTreeMap;
@@ -427,36 +427,18 @@ fn erase_there(
 /// # Errors
 /// A sentence; what is not erased yet stays in the list.
 pub fn erase_pending(files: &StdFiles, list: &mut ErasureList) -> Result<PassOutcome, String> {
-    let mut outcome = pass(files, list, false)?;
-    if !outcome.open.is_empty() {
-        // What a crash or a backup left open is finished.
-        open_log(files, shards_with_files(files)?.unwrap_or(1)).map_err(|error| error.to_string())?;
-        let erased = (outcome.entries, outcome.files);
-        outcome = pass(files, list, true)?;
-        outcome.entries += erased.0;
-        outcome.files += erased.1;
-    }
-    if outcome.is_complete() {
-        let pending: Vec<i64> = list.pending().map(|entry| entry.id).collect();
-        list.done(files, &pending, wall_time()).map_err(|error| error.to_string())?;
-    }
-    Ok(outcome)
-}
-
-fn pass(files: &StdFiles, list: &ErasureList, is_opened: bool) -> Result<PassOutcome, String> {
-    let mut progress = Progress::begin(files, 1);
-    let mut step = |step| {
-        if let PassStep::Read(bytes) = step {
-            progress.read(bytes);
-        }
+    let mut pass = |erasures: &Erasures, options: PassOptions| {
+        let mut progress = Progress::begin(files, 1);
+        let mut step = |step| {
+            if let PassStep::Read(bytes) = step {
+                progress.read(bytes);
+            }
+        };
+        let passed = erase(files, erasures, options, &mut step);
+        progress.clear();
+        passed
     };
-    // No server has a file open.
-    let options = PassOptions { is_served: false, is_last_call: false, is_opened };
-    let passed = erase(files, &list.pending_erasures(), options, &mut step);
-    progress.clear();
-    passed.map_err(|error| {
-        format!("{error}; what is not erased yet is remembered: repeat this, or start the server")
-    })
+    madang_log::erase_pending(files, list, wall_time(), &mut pass).map_err(|error| error.to_string())
 }
 
 fn ended(outcome: &PassOutcome, data: &Path) -> Result<Erased, String> {

@@ -21,8 +21,9 @@ pub use append::{Appender, Batch, BatchId, Durability, DurabilityError, Position
 pub use append::{INTERVAL_MAX, INTERVAL_MIN};
 pub use epoch::{EpochOrigin, begin_or_continue};
 pub use erase::{
-    DeletionSearch, ErasureEntry, ErasureList, ErasureListError, ErasureMatcher, ErasureRule, Erasures,
-    FoundDeletions, PassOptions, PassOutcome, PassStep, UnfinishedSegment, erase,
+    DeletionSearch, ErasePendingError, ErasureEntry, ErasureList, ErasureListError, ErasureMatcher,
+    ErasureRule, Erasures, FoundDeletions, PassOptions, PassOutcome, PassStep, UnfinishedSegment, erase,
+    erase_pending,
 };
 pub use facts::{
     FactsAppended, FactsBody, FactsLedger, FactsLink, FactsNotAppended, FactsPointer, FactsVersion,

@@ -13,10 +13,12 @@ mod rewriting;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unserved;
 
 pub use deletions::{DeletionSearch, FoundDeletions};
 pub use list::{ErasureEntry, ErasureList, ErasureListError};
 pub use rules::{ErasureMatcher, ErasureRule, Erasures};
+pub use unserved::{ErasePendingError, erase_pending};
 
 use crate::files::{ErasureFiles, FilesError};
 use crate::read::Fault;
