@@ -15,6 +15,8 @@ use rkyv::util::AlignedVec;
 pub struct DeletionSearch {
     /// Finished segments of which every deletion was given out.
     known: HashSet<(ShardId, SegmentNumber)>,
+    /// How many deletions were committed before the last look that found all; `None` when there was none.
+    looked_at: Option<u64>,
 }
 
 /// What a look has found.
@@ -89,9 +91,19 @@ impl DeletionSearch {
         Ok(look.finish())
     }
 
-    /// Everything that a look has found is asked for: where it has looked need not be looked again.
-    pub fn asked(&mut self, found: &FoundDeletions) {
+    /// Whether there may be deletions that were not found, where so many were committed since the process began.
+    pub fn is_due(&self, committed: u64) -> bool {
+        self.looked_at != Some(committed)
+    }
+
+    /// Everything that a look has found is asked for: where it has looked need not be looked again. So many deletions had been
+    /// committed before it, which it could read.
+    pub fn asked(&mut self, found: &FoundDeletions, committed: u64) {
         self.known.extend(&found.segments);
+        // The rest of one that is not complete is found by the next.
+        if found.is_complete {
+            self.looked_at = Some(committed);
+        }
     }
 }
 

@@ -20,8 +20,6 @@ const RETRY_FAILED: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Deletions {
     search: DeletionSearch,
-    /// The count of the shards before the last look that found all; `None` when there was none.
-    looked_at: Option<u64>,
     next_look: Option<Instant>,
 }
 
@@ -36,13 +34,12 @@ impl Deletions {
         // Before the look: what is counted can be read.
         let count = remote.deletions();
         let early = self.next_look.and_then(|at| at.checked_duration_since(Instant::now()));
-        if early.is_some() || self.looked_at == Some(count) {
+        if early.is_some() || !self.search.is_due(count) {
             return early.unwrap_or_else(|| desk.look_time());
         }
-        match self.look_now(state, remote) {
+        match self.look_now(state, remote, count) {
             Ok(is_complete) => {
                 // What is not complete is continued soon, and is bundled none the less.
-                self.looked_at = if is_complete { Some(count) } else { self.looked_at };
                 self.next_look = is_complete.then(|| Instant::now() + desk.look_time());
                 if is_complete { desk.look_time() } else { RETRY }
             }
@@ -56,7 +53,7 @@ impl Deletions {
     }
 
     /// Whether all that was deleted is asked for.
-    fn look_now(&mut self, state: &ServerState, remote: &Remote) -> Result<bool, String> {
+    fn look_now(&mut self, state: &ServerState, remote: &Remote, count: u64) -> Result<bool, String> {
         let desk = state.erasures();
         let Some(asked) = desk.asked() else { return Ok(false) };
         let files = StdFiles::new(state.data());
@@ -70,7 +67,7 @@ impl Deletions {
             tracing::info!(requests = found.rules.len(), "what was deleted is to be erased");
             desk.ask_deleted(std::mem::take(&mut found.rules), found.since)?;
         }
-        self.search.asked(&found);
+        self.search.asked(&found, count);
         Ok(found.is_complete)
     }
 }

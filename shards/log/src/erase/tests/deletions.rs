@@ -66,7 +66,7 @@ fn every_deletion_is_found_with_or_without_an_index_and_neighbours_are_one_rule(
     let found = look(&search, &files, &nothing, 100);
     assert_eq!((ranges(&found), found.segments_read), (expected.to_vec(), 1));
     // What an index lists is looked at once.
-    search.asked(&found);
+    search.asked(&found, 5);
     let found = look(&search, &files, &nothing, 100);
     assert_eq!(ranges(&found), [("방".to_owned(), 8, 8)]);
 }
@@ -78,9 +78,12 @@ fn a_look_that_has_enough_is_continued() {
     let mut search = DeletionSearch::new();
     let found = look(&search, &files, &Erasures::default(), 1);
     assert!(!found.is_complete && found.rules.len() == 4);
-    search.asked(&found);
+    search.asked(&found, 7);
+    assert!(search.is_due(7), "the rest is to be found, though nothing more is deleted");
     let found = look(&search, &files, &Erasures::default(), 1);
     assert!(found.is_complete && found.rules.len() == 1);
+    search.asked(&found, 7);
+    assert!(!search.is_due(7) && search.is_due(8));
 }
 
 #[test]
