@@ -68,7 +68,11 @@ pub trait IndexFiles: Files {
     ///
     /// # Errors
     /// When the file is there and cannot be opened.
-    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError>;
+    fn open_snapshot(
+        &self,
+        shard: ShardId,
+        file: SnapshotFile,
+    ) -> Result<Option<Box<dyn Read + Send>>, FilesError>;
 
     /// The last bytes of the snapshot of a directory, [`SNAPSHOT_BLOCK_BYTES`] at most; `None` when
     /// there is none.
@@ -98,7 +102,7 @@ pub trait IndexFiles: Files {
     ///
     /// # Errors
     /// When the file is there and cannot be opened.
-    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError>;
+    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read + Send>>, FilesError>;
 
     /// Puts the run that `write` makes in its place, whole or not at all, and makes sure that it is on disk.
     ///
@@ -201,7 +205,11 @@ impl IndexFiles for StdFiles {
         Ok(self.path(shard, segment).with_file_name(index_file_name(segment)).exists())
     }
 
-    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
+    fn open_snapshot(
+        &self,
+        shard: ShardId,
+        file: SnapshotFile,
+    ) -> Result<Option<Box<dyn Read + Send>>, FilesError> {
         open_whole(&self.snapshot_path(shard, file))
     }
 
@@ -231,7 +239,7 @@ impl IndexFiles for StdFiles {
         self.listed_of(shard, run_file_range)
     }
 
-    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError> {
+    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read + Send>>, FilesError> {
         open_whole(&self.run_path(shard, run))
     }
 
@@ -316,9 +324,9 @@ fn if_there<T>(read: io::Result<T>, path: &Path) -> Result<Option<T>, FilesError
     }
 }
 
-fn open_whole(path: &Path) -> Result<Option<Box<dyn Read>>, FilesError> {
+fn open_whole(path: &Path) -> Result<Option<Box<dyn Read + Send>>, FilesError> {
     let opened = if_there(open_regular(path), path)?;
-    Ok(opened.map(|file| Box::new(BufReader::new(file)) as Box<dyn Read>))
+    Ok(opened.map(|file| Box::new(BufReader::new(file)) as Box<dyn Read + Send>))
 }
 
 fn write_whole(

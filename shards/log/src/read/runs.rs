@@ -246,6 +246,6 @@ fn open_run(
     files: &dyn IndexFiles,
     shard: ShardId,
     run: RunRange,
-) -> Result<Option<RunReader<Box<dyn io::Read>>>, FilesError> {
+) -> Result<Option<RunReader<Box<dyn io::Read + Send>>>, FilesError> {
     Ok(files.open_run(shard, run)?.and_then(|source| RunReader::new(source, shard, run).ok()))
 }

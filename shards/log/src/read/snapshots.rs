@@ -77,7 +77,7 @@ pub fn vouch<T: Default>(
 }
 
 /// A snapshot that is read from start to end.
-pub type Opened = SnapshotReader<Box<dyn Read>>;
+pub type Opened = SnapshotReader<Box<dyn Read + Send>>;
 
 /// Opens a snapshot; `None` when there is none, or it is damaged at its ends.
 pub fn open(

@@ -79,7 +79,7 @@ impl IndexFiles for Counting<'_> {
         &self,
         shard: ShardId,
         file: SnapshotFile,
-    ) -> Result<Option<Box<dyn std::io::Read>>, FilesError> {
+    ) -> Result<Option<Box<dyn std::io::Read + Send>>, FilesError> {
         self.count().open_snapshot(shard, file)
     }
 
@@ -100,7 +100,11 @@ impl IndexFiles for Counting<'_> {
         self.0.runs(shard)
     }
 
-    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn std::io::Read>>, FilesError> {
+    fn open_run(
+        &self,
+        shard: ShardId,
+        run: RunRange,
+    ) -> Result<Option<Box<dyn std::io::Read + Send>>, FilesError> {
         self.count().open_run(shard, run)
     }
 
