@@ -122,6 +122,18 @@ pub enum Mutation {
     WipeBeforeNames,
     /// What an interrupted erasure has left stays.
     LeaveReplacedFile,
+    /// After a restore the log has the epoch of before: whose file names it, nobody looks at.
+    KeepEpoch,
+    /// A restore does not look for what was asked to be erased since the copy.
+    ForgetErasedSince,
+    /// A copy of a running log is cut a frame before what was committed.
+    CutCopyShort,
+    /// The core's end of the link names the epoch of before a restore, and takes its cursors.
+    KeepLinkEpoch,
+    /// A look for deletions that has not looked everywhere counts as one that has.
+    StopLookingEarly,
+    /// What a shard has for a page of rooms does not say that more follow.
+    ForgetMoreRooms,
     /// An account leaves a room with any of its sessions.
     LeaveWithAnySession,
     /// In an upgrade, the further sessions of accounts are forgotten.
@@ -250,6 +262,16 @@ pub fn forget_behind_draft(mut waiting: VecDeque<Request>) -> VecDeque<Request> 
 /// becomes a torn tail.
 pub fn end_of_recovered(end_bytes: u64) -> u64 {
     if is_on(Mutation::DropLastFrame) { end_bytes.saturating_sub(64).max(64) } else { end_bytes }
+}
+
+/// Whether more rooms follow.
+pub fn has_more_rooms(has_more: bool) -> bool {
+    has_more && !is_on(Mutation::ForgetMoreRooms)
+}
+
+/// Where a copy of an open segment ends.
+pub fn end_of_copied(end_bytes: u64) -> u64 {
+    if is_on(Mutation::CutCopyShort) { end_bytes.saturating_sub(64).max(64) } else { end_bytes }
 }
 
 /// Runs something with one fault switched on, or with none.

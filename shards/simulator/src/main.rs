@@ -2,13 +2,14 @@
 //!
 //! `cargo run --release -p madang-simulator -- --seed S [--seeds N] [--steps N]
 //! [--users N] [--rooms N] [--shards N] [--large] [--calm] [--retention] [--interrupted-starts] [--upgrades]
-//! [--storms] [--link] [--facts] [--lists] [--erasures] [--trace]`
+//! [--storms] [--link] [--facts] [--lists] [--erasures] [--deletions]
+//! [--restores] [--trace]`
 //!
 //! The same seed and sizes give the same run, byte for byte. `--seeds` runs that many, from S on;
 //! `--retention` lets segments expire; `--upgrades` lets other processes take over; `--storms` lets failed syncs,
 //! kills and power cuts follow one another; `--link` has sessions over the link; `--facts` lets clients change the facts of
-//! rooms; `--lists` lets them go through the members of rooms; `--erasures` takes messages out of the files; `--calm` leaves
-//! out crashes and faults; `--trace` prints every step.
+//! rooms; `--lists` lets them go through the members of rooms; `--erasures` takes messages out of the files, and `--deletions`
+//! what their authors have deleted; `--restores` copies the log while it is served, and puts copies in its place; `--calm` leaves out crashes and faults; `--trace` prints every step.
 
 use madang_simulator::{SessionOptions, run};
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ fn options() -> Result<(SessionOptions, u64), String> {
             "--facts" => options.has_facts = true,
             "--lists" => options.has_lists = true,
             "--erasures" => options.has_erasures = true,
+            "--deletions" => options.has_deletions = true,
+            "--restores" => options.has_restores = true,
             "--retention" => options.has_retention = true,
             "--calm" => options.has_mishaps = false,
             "--large" => {

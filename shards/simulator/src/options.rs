@@ -42,6 +42,10 @@ pub struct SessionOptions {
     pub has_erasures: bool,
     /// Whether clients go through the members of rooms, page by page.
     pub has_lists: bool,
+    /// Whether messages are erased that their authors have deleted.
+    pub has_deletions: bool,
+    /// Whether the log is copied while it is served, and copies take its place.
+    pub has_restores: bool,
     /// Whether every step is printed.
     pub is_traced: bool,
 }
@@ -64,6 +68,8 @@ impl SessionOptions {
             has_facts: false,
             has_erasures: false,
             has_lists: false,
+            has_deletions: false,
+            has_restores: false,
             is_traced: false,
         }
     }
@@ -78,7 +84,7 @@ impl SessionOptions {
         let SessionOptions { seed, users, rooms, shards, steps, .. } = self;
         format!(
             "cargo run --release -p madang-simulator -- --seed {seed} --steps {steps} \
-             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}{}{}",
+             --users {users} --rooms {rooms} --shards {shards}{}{}{}{}{}{}{}{}{}{}{}",
             if self.has_mishaps { "" } else { " --calm" },
             if self.has_retention { " --retention" } else { "" },
             if self.has_interrupted_starts { " --interrupted-starts" } else { "" },
@@ -87,7 +93,9 @@ impl SessionOptions {
             if self.has_link { " --link" } else { "" },
             if self.has_facts { " --facts" } else { "" },
             if self.has_erasures { " --erasures" } else { "" },
-            if self.has_lists { " --lists" } else { "" }
+            if self.has_lists { " --lists" } else { "" },
+            if self.has_deletions { " --deletions" } else { "" },
+            if self.has_restores { " --restores" } else { "" }
         )
     }
 }
@@ -146,6 +154,7 @@ impl SessionConditions {
                 side_rooms: 0..1,
                 has_facts: false,
                 has_lists: false,
+                has_deletions: false,
             },
             socket_bytes: outbox_bytes_max / 4,
         }

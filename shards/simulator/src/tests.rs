@@ -102,6 +102,31 @@ fn fixed_seeds_with_erasures_keep_every_promise() {
     assert!(passes > 60 && erased > 300, "{passes} {erased}");
 }
 
+/// The same with what authors have deleted.
+fn with_deletions(seed: u64) -> SessionOptions {
+    SessionOptions { has_deletions: true, ..with_erasures(seed) }
+}
+
+#[test]
+fn fixed_seeds_with_deletions_keep_every_promise() {
+    let done: Vec<SessionOutcome> = (1..=16).map(|seed| check(with_deletions(seed))).collect();
+    let found = done.iter().map(|it| it.deletions_found).sum::<u64>();
+    assert!(found > 60, "{found} requests");
+}
+
+/// The same with copies of the log, which take its place, and with an edge that goes through all rooms.
+fn with_restores(seed: u64) -> SessionOptions {
+    SessionOptions { has_restores: true, has_link: true, has_lists: true, ..with_deletions(seed) }
+}
+
+#[test]
+fn fixed_seeds_with_restores_keep_every_promise() {
+    let done: Vec<SessionOutcome> = (1..=24).map(|seed| check(with_restores(seed))).collect();
+    let sum = |of: fn(&SessionOutcome) -> u64| done.iter().map(of).sum::<u64>();
+    let (copies, restores) = (sum(|it| it.copies), sum(|it| it.restores));
+    assert!(copies > 100 && restores > 60, "{copies} copies, {restores} restores");
+}
+
 #[test]
 fn a_seed_that_has_found_something_keeps_every_promise() {
     // A page across what had expired, whose index was made again while an older directory was kept.
@@ -136,6 +161,8 @@ fn fresh_seeds_keep_every_promise() {
         check(with_facts(seed));
         check(with_erasures(seed));
         check(with_lists(seed));
+        check(with_deletions(seed));
+        check(with_restores(seed));
         if started.elapsed() > FRESH_TIME {
             return;
         }
@@ -150,7 +177,8 @@ fn a_session_of_a_thousand_users_keeps_every_promise() {
 #[test]
 fn one_seed_is_one_run() {
     for seed in [1, 2, 3] {
-        for options in [of(seed), with_edge(seed), with_facts(seed), with_erasures(seed), with_lists(seed)] {
+        let plain = [of(seed), with_edge(seed), with_facts(seed), with_erasures(seed), with_lists(seed)];
+        for options in plain.into_iter().chain([with_deletions(seed), with_restores(seed)]) {
             let (once, again) = (check(options), check(options));
             assert_eq!((once.hash, once.last), (again.hash, again.last), "seed {seed}");
         }
@@ -164,11 +192,17 @@ fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
         Mutation::LoseEndpointEntry => with_edge(seed),
         Mutation::AnswerFactsEarly | Mutation::ForgetStoredFacts | Mutation::ForgetReads => with_facts(seed),
         Mutation::SkipAtBorder => with_lists(seed),
+        Mutation::ForgetMoreRooms => SessionOptions { has_link: true, ..with_lists(seed) },
+        Mutation::StopLookingEarly => with_deletions(seed),
         Mutation::ExpireLiveFacts => SessionOptions { has_retention: true, ..with_facts(seed) },
         Mutation::ShowErased
         | Mutation::ForgetErasures
         | Mutation::WipeBeforeNames
         | Mutation::LeaveReplacedFile => with_erasures(seed),
+        Mutation::KeepEpoch
+        | Mutation::ForgetErasedSince
+        | Mutation::CutCopyShort
+        | Mutation::KeepLinkEpoch => with_restores(seed),
         Mutation::TrustPageCache => SessionOptions { has_storms: true, has_upgrades: true, ..of(seed) },
         // Where something is to be erased, segments are sealed before they are full.
         Mutation::TrustSeals => {
@@ -178,16 +212,17 @@ fn to_see(mutation: Mutation, seed: u64) -> SessionOptions {
     }
 }
 
-/// The first seed that sees it.
-fn first_to_see(mutation: Mutation) -> Option<u64> {
-    let sees = |seed: &u64| mutation::with(Some(mutation), || outcome(to_see(mutation, *seed)).is_err());
-    (1..=SEEDS_TO_SEE).find(sees)
+/// What the first seed says that sees it.
+fn first_to_see(mutation: Mutation) -> Option<String> {
+    let sees = |seed: u64| mutation::with(Some(mutation), || outcome(to_see(mutation, seed)).err());
+    let said = (1..=SEEDS_TO_SEE).find_map(sees)?;
+    said.lines().find(|line| line.starts_with("seed ")).map(str::to_owned)
 }
 
 fn is_seen(mutation: Mutation) {
-    let seed = first_to_see(mutation);
-    println!("{mutation:?}: seen by seed {seed:?}");
-    assert!(seed.is_some(), "{mutation:?} is not seen by any of {SEEDS_TO_SEE} seeds");
+    let seen = first_to_see(mutation);
+    println!("{mutation:?}: {seen:?}");
+    assert!(seen.is_some(), "{mutation:?} is not seen by any of {SEEDS_TO_SEE} seeds");
 }
 
 macro_rules! every_mutation_is_seen {
@@ -262,4 +297,10 @@ every_mutation_is_seen! {
     wiping_before_names_are_on_disk_is_seen: WipeBeforeNames,
     leaving_a_replaced_file_is_seen: LeaveReplacedFile,
     skipping_a_member_at_the_border_of_pages_is_seen: SkipAtBorder,
+    forgetting_that_more_rooms_follow_is_seen: ForgetMoreRooms,
+    stopping_a_look_for_deletions_early_is_seen: StopLookingEarly,
+    keeping_the_epoch_is_seen: KeepEpoch,
+    forgetting_what_was_erased_since_a_copy_is_seen: ForgetErasedSince,
+    cutting_a_copy_short_is_seen: CutCopyShort,
+    keeping_the_epoch_of_the_link_is_seen: KeepLinkEpoch,
 }

@@ -74,6 +74,12 @@ pub struct SessionOutcome {
     pub lists: u64,
     /// Pages of such lists.
     pub list_pages: u64,
+    /// Lists of all rooms that edges went through to the end.
+    pub room_lists: u64,
+    /// Pages of such lists.
+    pub room_pages: u64,
+    /// Cursors of another epoch that were refused.
+    pub refused_cursors: u64,
     /// Edits and deletions that guests were refused.
     pub refused_to_guests: u64,
     /// Deletions that the guests of edges were refused.
@@ -114,6 +120,12 @@ pub struct SessionOutcome {
     pub passes: u64,
     /// Entries that were erased.
     pub erased: u64,
+    /// Requests to erase what was deleted.
+    pub deletions_found: u64,
+    /// Copies of the log that were made while it was served.
+    pub copies: u64,
+    /// Times a copy took the place of the log.
+    pub restores: u64,
     /// What was wrong.
     pub violation: Option<String>,
     /// What happened last.
@@ -132,7 +144,7 @@ impl fmt::Display for SessionOutcome {
             "seed {}: {} steps, {} messages, {} deliveries, {} lines, {} connections, {} starts, {} power \
              cuts, {} slow readers, {} by the budget of all, {} rooms evicted, {} lookups with {} rounds of runs, {} segments expired, {} revisions, \
              overflow up to {}, {} upgrades and {} that failed, {} links with {} overruns and {} messages, \
-             {} passes that erased {}, {} lists of {} pages, {} and {} changes refused to guests, hash {:016x}",
+             {} passes that erased {}, {} requests for what was deleted, {} copies and {} restores, {} lists of {} pages, {} lists of rooms of {} pages, {} old cursors refused, {} and {} changes refused to guests, hash {:016x}",
             self.options.seed,
             self.steps,
             self.messages,
@@ -156,8 +168,14 @@ impl fmt::Display for SessionOutcome {
             self.edge_messages,
             self.passes,
             self.erased,
+            self.deletions_found,
+            self.copies,
+            self.restores,
             self.lists,
             self.list_pages,
+            self.room_lists,
+            self.room_pages,
+            self.refused_cursors,
             self.refused_to_guests,
             self.refused_to_edges,
             self.hash

@@ -4,7 +4,7 @@
 //! `name N`, `name N ID` of an account, `join R`, `leave R`, `move A B`, `say R DRAFT T`, `to N DRAFT T`,
 //! `edit R SEQ DRAFT T`, `delete|pin|unpin|react R SEQ`, `page R last|before|after S COUNT`,
 //! `resume R S COUNT`, `who R`, `members R CURSOR COUNT`, `fact R WHAT ACCOUNT`, `read R ACCOUNT S`, `bye`; a `-` is no
-//! draft, or no cursor.
+//! draft, or no cursor. The first line is `hello`, with the epoch of the log where that may change.
 
 use super::disk::words_of_reactions;
 use madang_engine::mutation::{Mutation, is_on};
@@ -12,23 +12,29 @@ use madang_model::connection::{
     CloseReason, Core, Entrance, EntranceKind, Link, ProtocolReason, Style, Surface, SurfaceId,
 };
 use madang_model::{
-    Account, AccountId, AccountKind, AmendRequest, Amendment, Change, Cursor, DraftId, Everywhere,
-    FactChange, Gap, GapReason, LeaveReason, ListStart, LogEpoch, Message, Page, Reaction, Refusal, Reply,
-    Request, RoomEvent, RoomName, RoomRole, RoomSetting, Seq, SessionId, ShownEntry, ShownMessage, Text,
-    UserName,
+    Account, AccountId, AccountKind, AmendRequest, Amendment, Change, Cursor, CursorFault, DraftId,
+    Everywhere, FactChange, Gap, GapReason, LeaveReason, ListStart, LogEpoch, Message, Page, Reaction,
+    Refusal, Reply, Request, RoomEvent, RoomName, RoomRole, RoomSetting, Seq, SessionId, ShownEntry,
+    ShownMessage, Text, UserName,
 };
 use std::io::Write;
+use std::sync::{Arc, OnceLock};
 
 /// A line that does not end.
 const ENDLESS_LINE: ProtocolReason = ProtocolReason::new(0, "endless_line", false);
-/// The epoch of the log.
-const EPOCH: LogEpoch = LogEpoch(1);
+/// The epoch of the log where it never changes.
+pub const ONLY_EPOCH: LogEpoch = LogEpoch(1);
+/// The epoch of the log, once a process that owns it has named it.
+pub type ServedEpoch = Arc<OnceLock<LogEpoch>>;
 /// The longest line.
 const LINE_BYTES_MAX: usize = 8192;
 
 /// The protocol.
-#[derive(Clone, Copy)]
-pub struct Words;
+#[derive(Clone)]
+pub struct Words {
+    /// The epoch of the log.
+    pub epoch: ServedEpoch,
+}
 
 /// A connection that speaks it.
 #[derive(Default)]
@@ -46,7 +52,10 @@ impl Surface for Words {
     }
 
     fn open(&self, _: &Entrance, link: &mut Link<'_>) -> WordsSession {
-        link.output().extend_from_slice(b"hello\n");
+        match self.epoch.get() {
+            Some(epoch) => line(link.output(), format_args!("hello {epoch}")),
+            None => link.output().extend_from_slice(b"hello\n"),
+        }
         WordsSession::default()
     }
 
@@ -64,7 +73,8 @@ impl Surface for Words {
             line.extend_from_slice(&bytes[consumed..consumed + end]);
             consumed += end + 1;
             let line = String::from_utf8(line).expect("clients send UTF-8");
-            obey(session, &line, link);
+            let epoch = self.epoch.get().copied().unwrap_or(ONLY_EPOCH);
+            obey((&mut *session, epoch), &line, link);
         }
         consumed
     }
@@ -159,7 +169,7 @@ impl Surface for Words {
     }
 }
 
-fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
+fn obey((session, epoch): (&mut WordsSession, LogEpoch), line: &str, link: &mut Link<'_>) {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     let sender = link.session();
     if word == "bye" {
@@ -297,9 +307,17 @@ fn obey(session: &mut WordsSession, line: &str, link: &mut Link<'_>) {
             let (room, count) = (room(name), count.parse().expect("a number"));
             let after = (cursor != "-").then(|| {
                 let cursor = Cursor::parse(cursor).expect("clients send cursors that they were given");
-                cursor.member(EPOCH, room.key()).expect("a cursor of this list")
+                cursor.member(epoch, room.key())
             });
-            let start = ListStart { epoch: EPOCH, after, count };
+            let after = match after.transpose() {
+                Ok(after) => after,
+                Err(CursorFault::OtherEpoch { .. }) => {
+                    session.waiting -= 1;
+                    return link.output().extend_from_slice(b"no oldcursor\n");
+                }
+                Err(fault) => panic!("clients send cursors of the list: {fault}"),
+            };
+            let start = ListStart { epoch, after, count };
             link.request(Request::Members { session: sender, room, start });
         }
         other => panic!("clients send words that are known: {other}"),

@@ -83,7 +83,8 @@ impl Client {
                 let (room, revision) = rest.split_once(' ').ok_or("fact ROOM REVISION")?;
                 hearing.truth.facts.acknowledged(room, number(revision)?, hearing.step)
             }
-            "hello" | "down" | "nofact" => Ok(()),
+            "hello" => self.greeted(rest, hearing.truth),
+            "down" | "nofact" => Ok(()),
             _ => Err("nobody knows this word".to_owned()),
         }
     }
@@ -415,6 +416,11 @@ impl Client {
             Some(PendingRequest::Join(_))
                 if matches!(why, "full" | "nameless" | "roomconfusable" | "roomnotmade") =>
             {
+                Ok(())
+            }
+            // An upgrade on a disk that fails gives the log an epoch of its own.
+            Some(PendingRequest::Members(room)) if why == "oldcursor" && self.epoch.is_some() => {
+                self.end_listing(room);
                 Ok(())
             }
             Some(PendingRequest::Who(room) | PendingRequest::Members(room))

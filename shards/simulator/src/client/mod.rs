@@ -1,5 +1,6 @@
 //! Clients that remember what they received, and check it.
 
+mod epoch;
 mod hear;
 mod listing;
 mod speak;
@@ -117,6 +118,8 @@ pub struct Client {
     /// The name, once it is granted.
     pub name: Option<String>,
     wanted_name: String,
+    /// The epoch of the numbers that it knows, and how often the log was replaced until then.
+    epoch: Option<(String, u64)>,
     /// The id of its account, if it has one: others of its sessions are other clients.
     account: Option<u64>,
     names_tried: u32,
@@ -215,6 +218,7 @@ impl Client {
             line: None,
             name: None,
             wanted_name: account.map_or_else(|| format!("u{number}"), |account| format!("a{account}")),
+            epoch: None,
             account,
             names_tried: 0,
             said_count: 0,

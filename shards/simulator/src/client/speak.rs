@@ -21,6 +21,8 @@ pub struct Habits {
     pub has_facts: bool,
     /// Whether clients go through the members of rooms.
     pub has_lists: bool,
+    /// Whether accounts delete much of what they said.
+    pub has_deletions: bool,
 }
 
 impl Client {
@@ -89,6 +91,10 @@ impl Client {
         if habits.has_lists && chance.one_in(3) {
             let room = self.any_room(chance);
             return self.list_members(chance, room, truth).unwrap_or_default();
+        }
+        if habits.has_deletions && self.account.is_some() && chance.one_in(6) {
+            self.delete(chance, truth, &mut lines);
+            return lines;
         }
         // Only accounts may edit and delete.
         let amends_from = if self.account.is_some() { 38 } else { 52 };
@@ -219,6 +225,23 @@ impl Client {
             (_, _, Some(seq)) => push(lines, format_args!("react {name} {seq}")),
             _ => return,
         }
+        self.amends_sent += 1;
+        self.has_amended = true;
+    }
+
+    /// Deletes something that it said, near or at any depth.
+    fn delete(&mut self, chance: &mut Chance, truth: &Truth, lines: &mut String) {
+        let Some(room) = self.any_room(chance) else { return };
+        let (name, head) = (truth.name(room), truth.head(room));
+        if name == "general" || twins::is_one(name) || head == 0 {
+            return;
+        }
+        let from = 1 + chance.below(head as usize) as u64;
+        let author = self.name.clone().unwrap_or_default();
+        let own = truth.messages_down(room, from).take(40).find(|seq| truth.is_by(room, *seq, &author));
+        let Some(seq) = own else { return };
+        self.asks_as_guest(seq);
+        push(lines, format_args!("delete {name} {seq}"));
         self.amends_sent += 1;
         self.has_amended = true;
     }

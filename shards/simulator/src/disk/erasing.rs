@@ -111,6 +111,10 @@ impl ErasureFiles for VirtualDisk {
         self.unlink(found(name)?)
     }
 
+    fn take_alone(&self, file: &Handle) -> bool {
+        self.is_alone(*file)
+    }
+
     fn sync_directory_of(&self, name: &str) -> io::Result<()> {
         if is_on(Mutation::WipeBeforeNames) {
             return Ok(());

@@ -12,12 +12,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-fn segment_name(shard: ShardId, segment: SegmentNumber) -> Name {
+pub(super) fn segment_name(shard: ShardId, segment: SegmentNumber) -> Name {
     (shard, StoredFile::Segment(segment), false)
 }
 
 /// The end of a snapshot is no file of its own: by its name the copy lies on this disk.
-fn snapshot_name(shard: ShardId, file: SnapshotFile) -> Name {
+pub(super) fn snapshot_name(shard: ShardId, file: SnapshotFile) -> Name {
     match file {
         SnapshotFile::Newest => (shard, StoredFile::Snapshot, false),
         SnapshotFile::Copy => (shard, StoredFile::SnapshotEnd, false),
@@ -154,9 +154,13 @@ impl IndexFiles for VirtualDisk {
         Ok(())
     }
 
-    fn open_snapshot(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Box<dyn Read>>, FilesError> {
+    fn open_snapshot(
+        &self,
+        shard: ShardId,
+        file: SnapshotFile,
+    ) -> Result<Option<Box<dyn Read + Send>>, FilesError> {
         let bytes = VirtualDisk::read(self, snapshot_name(shard, file), 0, usize::MAX);
-        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
+        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>))
     }
 
     fn read_snapshot_end(&self, shard: ShardId, file: SnapshotFile) -> Result<Option<Vec<u8>>, FilesError> {
@@ -183,9 +187,9 @@ impl IndexFiles for VirtualDisk {
         Ok(self.names().into_iter().filter_map(run).collect())
     }
 
-    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read>>, FilesError> {
+    fn open_run(&self, shard: ShardId, run: RunRange) -> Result<Option<Box<dyn Read + Send>>, FilesError> {
         let bytes = VirtualDisk::read(self, (shard, StoredFile::Run(run), false), 0, usize::MAX);
-        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
+        Ok(bytes.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>))
     }
 
     fn write_run(

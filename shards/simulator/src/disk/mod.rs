@@ -5,12 +5,14 @@
 //! unknown what is on disk, and what was to be synced counts as clean from then on, as on Linux: the
 //! next sync succeeds without writing it, while reads continue to show it until the power is cut.
 
+mod copying;
 mod erasing;
 mod file;
 mod files;
 mod segments;
 mod stored;
 
+pub use copying::{HeldFile, copy_moment};
 pub use stored::{DurableMessage, DurableRecord, DurableSaid, StoredEntries, words_of_reactions};
 
 use super::chance::Chance;
@@ -19,7 +21,7 @@ use madang_log::{SegmentNumber, StoredFile};
 use madang_model::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 /// A file by its place: which directory, which file, and whether it is still being made.
 pub type Name = (ShardId, StoredFile, bool);
@@ -55,6 +57,8 @@ struct Inner {
     /// Names that were exchanged and not synced: a power cut keeps both as they were, or neither.
     exchanged: BTreeMap<Name, Name>,
     directories: BTreeSet<ShardId>,
+    /// Another number for each directory that was ever made, by its name.
+    directory_numbers: BTreeMap<ShardId, u64>,
     synced_directories: BTreeSet<ShardId>,
     chance: Chance,
     weather: Weather,
@@ -65,6 +69,12 @@ struct Inner {
     /// What was stored, and not recorded yet.
     stored: StoredEntries,
     now_us: i64,
+    /// Files that are held by who reads them for long.
+    held: BTreeMap<Handle, Weak<()>>,
+    /// By which its files are told from those of other disks.
+    serial: u64,
+    /// Whether its file system says when a file was made.
+    knows_births: bool,
 }
 
 impl VirtualDisk {
@@ -77,6 +87,7 @@ impl VirtualDisk {
                 synced_names: BTreeMap::new(),
                 exchanged: BTreeMap::new(),
                 directories: BTreeSet::from([ROOT]),
+                directory_numbers: BTreeMap::from([(ROOT, 0)]),
                 synced_directories: BTreeSet::from([ROOT]),
                 chance,
                 weather: Weather::default(),
@@ -84,8 +95,20 @@ impl VirtualDisk {
                 notes_writes,
                 stored: StoredEntries::default(),
                 now_us: 0,
+                held: BTreeMap::new(),
+                serial: 1,
+                knows_births: true,
             }),
         }
+    }
+
+    /// The same disk with other files: `serial` is another one for each disk.
+    pub fn with_files_of(self, serial: u64, knows_births: bool) -> VirtualDisk {
+        {
+            let inner = &mut *self.lock();
+            (inner.serial, inner.knows_births) = (serial, knows_births);
+        }
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -182,7 +205,10 @@ impl VirtualDisk {
     pub fn create_directory(&self, shard: ShardId, is_synced: bool) -> io::Result<()> {
         let inner = &mut *self.lock();
         inner.spend()?;
-        inner.directories.insert(shard);
+        if inner.directories.insert(shard) {
+            let number = inner.directory_numbers.values().max().map_or(0, |last| last + 1);
+            inner.directory_numbers.insert(shard, number);
+        }
         if is_synced {
             inner.synced_directories.insert(shard);
         }

@@ -2,8 +2,8 @@
 
 use super::file::File;
 use madang_log::{
-    AuthorKind, FactsBody, FactsVersion, HEADER_BYTES, Scan, ScanItem, SegmentId, SegmentNumber,
-    StoredChange, StoredEntry, StoredFacts, StoredRecord,
+    AuthorKind, Dumped, DumpedSegment, FactsBody, FactsVersion, Files, HEADER_BYTES, Scan, ScanItem,
+    SegmentId, SegmentNumber, StoredChange, StoredEntry, StoredFacts, StoredRecord, dump,
 };
 use madang_model::{AccountId, DatedChange, FactsFault, MessageReactions, RoomFacts, Seq, ShardId};
 use std::collections::BTreeMap;
@@ -48,6 +48,43 @@ pub struct StoredEntries {
     pub facts: Vec<DurableRecord>,
 }
 
+impl StoredEntries {
+    fn add(&mut self, at: (ShardId, SegmentNumber), entry: &StoredEntry<'_>) {
+        self.messages.push(DurableMessage {
+            at,
+            room: entry.room().into(),
+            seq: entry.seq().0,
+            time_us: entry.time().0,
+            author: entry.author().name.into(),
+            account: account_of(entry),
+            draft: entry.draft().into(),
+            text: text_of(entry),
+        });
+    }
+
+    /// Everything that counts in a log, in the order of rooms: not what a failed write has left behind.
+    ///
+    /// # Errors
+    /// When a segment cannot be read, or says of itself that it is another.
+    pub fn of_log(files: &dyn Files) -> Result<StoredEntries, String> {
+        let mut found = StoredEntries::default();
+        let mut sink = |segment: &DumpedSegment, dumped: Dumped<'_>| {
+            let (Dumped::Record(_, record), Ok(header)) = (dumped, &segment.header) else { return Ok(()) };
+            match (StoredEntry::of(&record), record) {
+                (Some(entry), _) => found.add((header.shard, header.segment), &entry),
+                (None, StoredRecord::Facts(facts)) => found.facts.push(facts_of(&facts)),
+                (None, _) => {}
+            }
+            Ok(())
+        };
+        let dumped = dump(files, None, None, &mut sink).map_err(|error| error.to_string())?;
+        dumped.map_err(|error| error.to_string())?;
+        found.messages.sort_by(|a, b| (&a.room, a.seq).cmp(&(&b.room, b.seq)));
+        found.facts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        Ok(found)
+    }
+}
+
 /// Frames begin and end at multiples of this.
 const ALIGN_BYTES: usize = 16;
 
@@ -78,16 +115,7 @@ fn read_from(
     while has_more(position) {
         let frame = match scan.next() {
             Some(ScanItem::Entry(frame, entry)) => {
-                stored.messages.push(DurableMessage {
-                    at,
-                    room: entry.room().into(),
-                    seq: entry.seq().0,
-                    time_us: entry.time().0,
-                    author: entry.author().name.into(),
-                    account: account_of(&entry),
-                    draft: entry.draft().into(),
-                    text: text_of(&entry),
-                });
+                stored.add(at, &entry);
                 frame
             }
             Some(ScanItem::Note(frame, StoredRecord::Facts(facts))) => {

@@ -1,10 +1,13 @@
 //! The link of a server: the core's end at the endpoint of the mesh, as its thread has it.
 
 use super::super::chance::Chance;
+use super::super::words::{ONLY_EPOCH, ServedEpoch};
 use madang_engine::mesh::{BATCH_ENTRIES_MAX, BATCHES_MAX, ENDPOINT};
+use madang_engine::mutation::{Mutation, is_on};
 use madang_link::{CoreEnd, CoreSettings, GoingDown, LinkEnd, RequestBatches};
 use madang_model::{MeshEntry, Moment};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Batches on their way, of each shard or for it.
 type Queues = Vec<VecDeque<Vec<MeshEntry>>>;
@@ -29,10 +32,16 @@ pub struct LinkCore {
 
 impl LinkCore {
     /// Of so many shards, each of which may have so many batches for it.
-    pub fn new(shard_count: u16, batches_max: usize) -> LinkCore {
+    pub fn new(shard_count: u16, batches_max: usize, epoch: &ServedEpoch) -> LinkCore {
+        let epoch = Arc::clone(epoch);
+        let epoch = move || match epoch.get() {
+            Some(epoch) if !is_on(Mutation::KeepLinkEpoch) => *epoch,
+            _ => ONLY_EPOCH,
+        };
+        let settings = CoreSettings { epoch: Box::new(epoch), ..CoreSettings::new(ENDPOINT, shard_count) };
         let queues = || (0..shard_count).map(|_| VecDeque::new()).collect();
         LinkCore {
-            core: CoreEnd::new(CoreSettings::new(ENDPOINT, shard_count)),
+            core: CoreEnd::new(settings),
             events: queues(),
             requests: queues(),
             batches: RequestBatches::new(shard_count, BATCH_ENTRIES_MAX),

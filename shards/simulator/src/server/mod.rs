@@ -23,6 +23,7 @@ pub use view::Haste;
 use super::chance::Chance;
 use super::disk::VirtualDisk;
 use super::network::Socket;
+use super::words::ServedEpoch;
 use indexes::Jobs;
 use madang_engine::shard::ShardImage;
 use madang_engine::turn::Outcome;
@@ -55,6 +56,8 @@ pub struct SimulatedServer {
     /// The link to an edge, if it has one.
     pub link: Option<LinkCore>,
     jobs: Jobs,
+    /// The epoch of the log, once this process owns it.
+    pub epoch: ServedEpoch,
     pub phase: Phase,
     /// What snapshotted shards give away, or why one cannot.
     parts: Vec<Result<ShardImage, String>>,

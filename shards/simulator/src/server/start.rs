@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::disk::VirtualDisk;
-use super::super::words::Words;
+use super::super::words::{ServedEpoch, Words};
 
 /// Bytes that a shard reads at a time, as in the runtime.
 const READ_BYTES_MAX: usize = 16 << 10;
@@ -45,13 +45,20 @@ impl SimulatedServer {
         let erasures = Arc::new(if is_on(Mutation::ForgetErasures) { Erasures::default() } else { pending });
         let stored = StartFindings { snapshots, sources: opened.sources, lost_heads, erasures };
         let mut cells = Vec::new();
+        let epoch = ServedEpoch::default();
         for id in (0..count).map(ShardId) {
             let first = opened.next_segments.get(id.index()).copied().unwrap_or(SegmentNumber::FIRST);
             let segment_bytes = options.segment_bytes;
             let log = Appender::new(id, first, segment_bytes, segment_bytes, options.durability);
             let page_bytes_max = options.settings.outbox_bytes_max / 2;
             let archive = Archive::new(id, first, stored.clone(), page_bytes_max);
-            let shard = Shard::new(id, Arc::new(options.settings.clone()), Words, log, archive);
+            let shard = Shard::new(
+                id,
+                Arc::new(options.settings.clone()),
+                Words { epoch: Arc::clone(&epoch) },
+                log,
+                archive,
+            );
             let durability = options.durability;
             let writer = WriterOptions { shard: id, shard_count: count, segment_bytes, durability };
             let desk = Desk::new(SegmentWriter::new(writer, first, segment_bytes));
@@ -63,8 +70,9 @@ impl SimulatedServer {
             cells,
             channels,
             channel_batches_max: options.channel_batches_max.min(CHANNEL_BATCHES_MAX),
-            link: options.link_batches_max.map(|batches_max| LinkCore::new(count, batches_max)),
+            link: options.link_batches_max.map(|batches_max| LinkCore::new(count, batches_max, &epoch)),
             jobs: Jobs::new(options.retention, count),
+            epoch,
             phase: Phase::Running,
             parts: Vec::new(),
             quiet_seen: None,

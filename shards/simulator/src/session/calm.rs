@@ -42,7 +42,7 @@ impl Session {
     }
 
     /// Everything that can move moves. Whether anything did.
-    fn round(&mut self) -> Result<bool, String> {
+    pub(super) fn round(&mut self) -> Result<bool, String> {
         let mut has_done = !self.news.is_empty();
         while let Some(number) = self.news.pop() {
             self.read(number)?;
@@ -198,7 +198,7 @@ impl Session {
     /// After the last drain: the log holds what was promised and nothing else.
     pub(super) fn check_log(&mut self) -> Checked {
         self.erase_all()?;
-        let verified = verify(&self.disk, &mut |_| {}).map_err(|error| error.to_string())?;
+        let verified = verify(&*self.disk, &mut |_| {}).map_err(|error| error.to_string())?;
         if let Some(fault) = verified.all_faults().next() {
             return Err(format!("the log is damaged: {fault}"));
         }
@@ -217,11 +217,12 @@ impl Session {
             }
             Ok(())
         };
-        export(&self.disk, &Selection::All, &mut sink, &mut |_| {}).map_err(|error| error.to_string())?;
+        export(&*self.disk, &Selection::All, &mut sink, &mut |_| {}).map_err(|error| error.to_string())?;
         self.truth.check_all(&found)?;
         for name in self.truth.facts.rooms() {
             let room = RoomName::from_log(name).expect("a room name");
-            let found = read_facts(&self.disk, &room).map_err(|error| format!("facts of {name}: {error}"))?;
+            let found =
+                read_facts(&*self.disk, &room).map_err(|error| format!("facts of {name}: {error}"))?;
             self.truth.facts.check(name, found.as_ref().map(|found| &found.facts))?;
         }
         Ok(())

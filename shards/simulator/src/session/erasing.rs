@@ -2,7 +2,9 @@
 
 use super::super::truth::{Checked, RoomIndex};
 use super::Session;
-use madang_log::{Durability, ErasureList, ErasureRule, PassOptions, PassOutcome, PassStep, erase, open_log};
+use madang_log::{
+    DeletionSearch, Durability, ErasureList, ErasureRule, PassOptions, PassOutcome, PassStep, erase, open_log,
+};
 use madang_model::{RoomName, Seq};
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -32,11 +34,15 @@ impl Session {
 
     /// A process that starts reads the list, and writes it again.
     pub(super) fn read_erasures(&mut self) -> Checked {
+        self.deleted = DeletionSearch::new();
         self.finished_to = i64::MIN;
-        self.erasures = ErasureList::read(&self.disk).map_err(|error| error.to_string())?;
-        if !self.erasures.entries().is_empty() {
+        self.erasures = ErasureList::read(&*self.disk).map_err(|error| error.to_string())?;
+        let is_nameless = self.options.has_restores && self.erasures.log().is_none();
+        if is_nameless || !self.erasures.entries().is_empty() {
+            // Backups of this log name it from now on.
+            self.erasures.name_log(self.now.wall);
             // What was read may be in memory only.
-            self.erasures.write(&self.disk).map_err(|error| error.to_string())?;
+            self.erasures.write(&*self.disk).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -55,7 +61,7 @@ impl Session {
         let room = RoomName::from_log(self.truth.name(index)).map_err(|error| error.to_string())?;
         self.trace.note(format_args!("#{first} to #{last} of {room} are to be erased"));
         let rule = ErasureRule::Entries { room, first: Seq(first), last: Seq(last) };
-        let asked = self.erasures.ask(&self.disk, vec![rule], self.now.wall, self.now.wall);
+        let asked = self.erasures.ask(&*self.disk, vec![rule], self.now.wall, self.now.wall);
         self.truth.erase(index, first, last, asked.is_ok());
         if asked.is_ok() {
             self.hide();
@@ -63,7 +69,7 @@ impl Session {
         Ok(())
     }
 
-    fn hide(&mut self) {
+    pub(super) fn hide(&mut self) {
         let erasures = Arc::new(self.erasures.pending_erasures());
         let Some(server) = &mut self.server else { return };
         for cell in &mut server.cells {
@@ -71,7 +77,7 @@ impl Session {
         }
     }
 
-    fn finish_segments(&mut self) {
+    pub(super) fn finish_segments(&mut self) {
         if self.erasures.pending().next().is_none() {
             return;
         }
@@ -90,7 +96,7 @@ impl Session {
 
     /// Whether the segments are finished that may hold what was accepted before the last request: only then a pass has seen
     /// all of it, as the server's eraser knows.
-    fn has_finished_segments(&self) -> bool {
+    pub(super) fn has_finished_segments(&self) -> bool {
         let cells = self.server.iter().flat_map(|server| &server.cells);
         self.last_pending() <= self.finished_to
             && cells.into_iter().all(|cell| !cell.turn.shard.is_finishing_segment())
@@ -102,6 +108,10 @@ impl Session {
         if is_cut {
             let changes = self.chance.between(1, CHANGES_MAX) as u32;
             self.disk.cut_power_after(changes);
+        }
+        if self.options.has_deletions {
+            // Nobody may read during the pass what is to be erased in it.
+            self.hide();
         }
         let has_finished = self.has_finished_segments();
         let passed = self.erase_once(true);
@@ -118,16 +128,16 @@ impl Session {
         self.check_erased()?;
         self.trace.note(format_args!("{} entries are erased", outcome.entries));
         let ids: Vec<i64> = self.erasures.pending().map(|entry| entry.id).collect();
-        if self.erasures.done(&self.disk, &ids, self.now.wall).is_ok() {
+        if self.erasures.done(&*self.disk, &ids, self.now.wall).is_ok() {
             self.hide();
         }
         Ok(())
     }
 
     /// `None` when the disk failed.
-    fn erase_once(&mut self, is_served: bool) -> Option<PassOutcome> {
+    pub(super) fn erase_once(&mut self, is_served: bool) -> Option<PassOutcome> {
         let options = PassOptions { is_served, is_last_call: false, is_opened: false };
-        let passed = erase(&self.disk, &self.erasures.pending_erasures(), options, &mut |_: PassStep| {});
+        let passed = erase(&*self.disk, &self.erasures.pending_erasures(), options, &mut |_: PassStep| {});
         let outcome = passed.ok()?;
         self.counts.erased += outcome.entries;
         Some(outcome)
@@ -139,7 +149,7 @@ impl Session {
             return Ok(());
         }
         let shard_count = self.conditions.start.settings.shard_count;
-        open_log(&self.disk, shard_count).map_err(|error| format!("the drained log: {error}"))?;
+        open_log(&*self.disk, shard_count).map_err(|error| format!("the drained log: {error}"))?;
         match self.erase_once(false) {
             Some(outcome) if outcome.is_complete() => self.check_erased(),
             other => Err(format!("the last erasure ends with {other:?}")),
@@ -147,7 +157,7 @@ impl Session {
     }
 
     /// What was to be erased is in no file, whatever a power cut would leave of it.
-    fn check_erased(&self) -> Checked {
+    pub(super) fn check_erased(&self) -> Checked {
         let repeated = self.clients.iter().flat_map(|client| &client.repeated);
         let repeated: HashMap<&str, i64> =
             repeated.map(|(text, sent_us)| (text.as_str(), *sent_us)).collect();

@@ -1,8 +1,10 @@
 //! What the link does: an edge comes, its sessions talk, bytes move, and it is cut off.
 
-use super::super::edge::{Edge, Hearing};
+use super::super::edge::{Edge, Hearing, RoomMembers};
+use super::super::server::SimulatedServer;
 use super::super::truth::Checked;
 use super::Session;
+use madang_model::{RoomKey, ShardId};
 
 /// So many steps pass before an edge is cut off, on average.
 const STEPS_BETWEEN_CUTS: usize = 250;
@@ -65,6 +67,7 @@ impl Session {
 
     /// The edge is gone, in the middle of whatever it does.
     pub(super) fn cut_link(&mut self) {
+        self.room_lists.forget_asked();
         if self.edge.take().is_none() {
             return;
         }
@@ -74,16 +77,28 @@ impl Session {
     }
 
     fn edge_acts(&mut self) {
-        let Session { edge: Some(edge), chance, truth, edge_lines, trace, .. } = self else { return };
+        let Session { edge: Some(edge), chance, truth, edge_lines, trace, room_lists, .. } = self else {
+            return;
+        };
+        if self.options.has_lists && chance.one_in(2) {
+            let Some(server) = &self.server else { return };
+            let members = || members_of(server, 0..server.shard_count());
+            if let Some(what) = edge.list(chance, room_lists, &members) {
+                trace.note(format_args!("the edge {what}"));
+            }
+            return;
+        }
         if let Some(what) = edge.act(chance, truth, edge_lines) {
             trace.note(format_args!("the edge {what}"));
         }
     }
 
     fn edge_hears(&mut self) -> Checked {
-        let Session { edge: Some(edge), truth, trace, counts, .. } = self else { return Ok(()) };
+        let Session { edge: Some(edge), truth, trace, counts, room_lists: lists, .. } = self else {
+            return Ok(());
+        };
         let (messages, refused_to_guests) = (&mut counts.edge_messages, &mut counts.refused_to_edges);
-        edge.hear(&mut Hearing { truth, step: trace.step, messages, refused_to_guests })
+        edge.hear(&mut Hearing { truth, step: trace.step, messages, refused_to_guests, lists })
     }
 
     /// Some bytes arrive in each direction, in pieces.
@@ -115,4 +130,23 @@ impl Session {
         // Each batch is of a shard by chance: all of them are taken in a few rounds.
         link.take_events(chance, 64) | link.send_requests(ALL)
     }
+
+    /// Who goes through all rooms knows who has stayed: a shard may have let somebody go in its turn.
+    pub(super) fn follow_rooms(&mut self, index: usize) {
+        let Session { server: Some(server), room_lists, .. } = self else { return };
+        let shard_count = server.shard_count() as u16;
+        let is_of_home = |room: &str| RoomKey::of(room).home(shard_count) == ShardId(index as u16);
+        room_lists.follow(is_of_home, &|| members_of(server, index..index + 1));
+    }
+}
+
+/// The members of the rooms of these shards that are in lists.
+fn members_of(server: &SimulatedServer, shards: std::ops::Range<usize>) -> RoomMembers {
+    let mut members = RoomMembers::new();
+    for cell in &server.cells[shards] {
+        for member in cell.turn.shard.memberships().filter(|member| !member.room.is_direct()) {
+            members.entry(member.room.as_str().to_owned()).or_default().insert(member.session);
+        }
+    }
+    members
 }

@@ -151,12 +151,14 @@ impl Session {
         self.start()
     }
 
-    fn end_of_server(&mut self, is_crash: bool) {
+    pub(super) fn end_of_server(&mut self, is_crash: bool) {
         // Both processes, where one takes over from the other.
         self.upgrade = None;
         self.stale_server = None;
         self.sockets.iter_mut().for_each(Socket::give);
         self.edge = None;
+        self.room_lists.forget_asked();
+        self.room_lists.forget_members();
         let Some(server) = self.server.take() else { return };
         self.count(&server);
         for number in 0..self.clients.len() {
@@ -203,6 +205,9 @@ impl Session {
             self.disk.cut_power_after(changes);
             let started = SimulatedServer::start(&self.disk, &self.conditions.start);
             self.note_stored()?;
+            if started.is_ok() && self.options.has_restores {
+                let _ = self.begin_epoch();
+            }
             if started.is_err() && self.disk.is_off() {
                 self.trace.note(format_args!("the power is cut in a start"));
                 self.counts.power_cuts += 1;
@@ -219,6 +224,7 @@ impl Session {
         self.truth.may_forget_drafts = false;
         self.trace.note(format_args!("{} shards start", server.shard_count()));
         self.server = Some(server);
+        self.name_epoch()?;
         // A disk that is full from the start has no segment for anyone.
         if self.storm.is_none() && self.chance.one_in(10) {
             let steps = self.chance.between(50, 400) as u64;
@@ -228,7 +234,7 @@ impl Session {
     }
 
     /// After the end of a server every client sees it, and what was sent before.
-    fn read_what_is_left(&mut self) -> Checked {
+    pub(super) fn read_what_is_left(&mut self) -> Checked {
         while let Some(number) = self.news.pop() {
             self.unpause(number);
             self.read_the_end(number)?;

@@ -1,24 +1,29 @@
 //! A session from its first start to its last check.
 
 mod calm;
+mod deleting;
 mod erasing;
 mod link;
 mod mishaps;
 mod people;
+mod restoring;
+mod running;
 mod twins;
 mod upgrade;
 
 use super::chance::Chance;
 use super::client::{Client, Leniency};
 use super::disk::VirtualDisk;
-use super::edge::Edge;
+use super::edge::{Edge, RoomLists};
 use super::network::Socket;
 use super::options::{SessionConditions, SessionOptions};
 use super::server::{Haste, SimulatedServer, StepContext};
 use super::trace::{SessionOutcome, Trace};
 use super::truth::{Checked, Truth};
-use madang_log::ErasureList;
+use madang_log::{DeletionSearch, ErasureList};
 use madang_model::{Moment, Now, Timestamp};
+use restoring::Backups;
+use std::sync::Arc;
 use upgrade::Upgrade;
 
 /// Steps between two checks when idle, at least.
@@ -37,7 +42,7 @@ pub struct Session {
     chance: Chance,
     now: Now,
     next_tick_ms: u64,
-    disk: VirtualDisk,
+    disk: Arc<VirtualDisk>,
     server: Option<SimulatedServer>,
     sockets: Vec<Socket>,
     clients: Vec<Client>,
@@ -56,12 +61,18 @@ pub struct Session {
     stale_server: Option<SimulatedServer>,
     /// An edge that is connected.
     edge: Option<Edge>,
+    room_lists: RoomLists,
     /// The thread of the link does not run before this step.
     link_pauses_until: u64,
     /// The last request to erase for which the open segments were to be finished, in this process.
     finished_to: i64,
     /// What was to be erased, as the running process knows it.
     erasures: ErasureList,
+    /// Which deletions the list has, as far as the running process knows.
+    deleted: DeletionSearch,
+    /// A backup, or a look for deletions, is going through the files.
+    is_log_read: bool,
+    backups: Backups,
     /// Lines that edges have said.
     edge_lines: u64,
     counts: Counts,
@@ -86,13 +97,16 @@ struct Counts {
     refused_to_edges: u64,
     passes: u64,
     erased: u64,
+    deletions_found: u64,
+    copies: u64,
+    restores: u64,
 }
 
 /// Runs a session.
 pub fn run(options: SessionOptions) -> SessionOutcome {
     let mut session = Session::new(options);
     let violation = session.run().err();
-    let Session { trace, truth, clients, sockets, counts, .. } = session;
+    let Session { trace, truth, clients, sockets, counts, room_lists, .. } = session;
     SessionOutcome {
         options,
         hash: trace.hash(),
@@ -102,6 +116,9 @@ pub fn run(options: SessionOptions) -> SessionOutcome {
         lines: clients.iter().map(|client| client.lines_heard).sum(),
         lists: clients.iter().map(|client| client.lists).sum(),
         list_pages: clients.iter().map(|client| client.list_pages).sum(),
+        room_lists: room_lists.lists,
+        room_pages: room_lists.pages,
+        refused_cursors: room_lists.refused,
         refused_to_guests: clients.iter().map(|client| client.refused_as_guest).sum(),
         refused_to_edges: counts.refused_to_edges,
         starts: counts.starts,
@@ -122,6 +139,9 @@ pub fn run(options: SessionOptions) -> SessionOutcome {
         edge_messages: counts.edge_messages,
         passes: counts.passes,
         erased: counts.erased,
+        deletions_found: counts.deletions_found,
+        copies: counts.copies,
+        restores: counts.restores,
         violation,
         last: trace.last(),
     }
@@ -142,6 +162,7 @@ impl Session {
         let rooms: Vec<usize> = rooms.into_iter().chain(twins.collect::<Vec<usize>>()).collect();
         conditions.habits.has_facts = options.has_facts;
         conditions.habits.has_lists = options.has_lists;
+        conditions.habits.has_deletions = options.has_deletions;
         conditions.habits.side_rooms = rooms[favoured % rooms.len()]..rooms[rooms.len() - 1] + 1;
         let mut client = |number: usize| {
             let mut favourites: Vec<usize> = (0..3).map(|_| rooms[chance.below(favoured)]).collect();
@@ -162,7 +183,7 @@ impl Session {
             chance,
             now: Now { wall: Timestamp(START_US), monotonic: Moment(0) },
             next_tick_ms: 1000,
-            disk,
+            disk: Arc::new(disk),
             server: None,
             sockets: Vec::new(),
             clients,
@@ -175,9 +196,13 @@ impl Session {
             upgrade: None,
             stale_server: None,
             edge: None,
+            room_lists: RoomLists::default(),
             link_pauses_until: 0,
             finished_to: i64::MIN,
             erasures: ErasureList::default(),
+            deleted: DeletionSearch::new(),
+            is_log_read: false,
+            backups: Backups::default(),
             edge_lines: 0,
             counts: Counts::default(),
         }
@@ -195,17 +220,21 @@ impl Session {
             start.retention.bytes_max
         ));
         self.start()?;
-        let between = STEPS_BETWEEN_CALMS.max(self.options.steps / 6);
         while self.trace.step < self.options.steps {
-            self.trace.step += 1;
-            self.step()?;
-            if self.trace.step.is_multiple_of(between) {
-                self.calm()?;
-            }
+            self.advance()?;
         }
         self.calm()?;
+        self.erase_deleted()?;
         self.drain()?;
         self.check_log()
+    }
+
+    /// One step, and what comes after so many.
+    fn advance(&mut self) -> Checked {
+        self.trace.step += 1;
+        self.step()?;
+        let between = STEPS_BETWEEN_CALMS.max(self.options.steps / 6);
+        if self.trace.step.is_multiple_of(between) { self.calm() } else { Ok(()) }
     }
 
     /// Splits what a server needs from the server.
@@ -260,6 +289,12 @@ impl Session {
         }
         if self.options.has_storms {
             self.storm_moves()?;
+        }
+        if self.options.has_restores {
+            self.restore_moves()?;
+        }
+        if self.options.has_deletions {
+            self.deletion_moves()?;
         }
         if self.stale_server.is_some() {
             self.ghost_moves();
@@ -335,6 +370,7 @@ impl Session {
         }
         if has_done {
             self.check_twins()?;
+            self.follow_rooms(index);
         }
         if let Some((number, name)) =
             kept.into_iter().find(|(number, name)| self.clients[*number].goes_by(name))

@@ -6,7 +6,7 @@ use super::super::server::{Handed, Haste, Phase, SimulatedServer, Standing};
 use super::super::truth::Checked;
 use super::Session;
 use madang_engine::mutation::{Mutation, is_on};
-use madang_log::Durability;
+use madang_log::{DeletionSearch, Durability};
 use madang_model::ShardId;
 
 /// As in the runtime: how long what was read may take to be stored, and what was given to have its place.
@@ -268,13 +268,17 @@ impl Session {
         let (Some(upgrade), Some(server)) = (self.upgrade.take(), &mut self.server) else { return Ok(()) };
         let Some(mut old) = upgrade.old else { return Ok(()) };
         upgrade.before.check(&server.standing())?;
+        self.conditions.start.settings.shard_count = upgrade.shard_count;
+        self.name_epoch()?;
+        let Some(server) = &mut self.server else { return Ok(()) };
         server.give_backlogs(old.take_backlogs());
         server.resume();
         self.sockets.iter_mut().for_each(super::super::network::Socket::give);
-        self.conditions.start.settings.shard_count = upgrade.shard_count;
         self.counts.upgrades += 1;
         // Sessions have other numbers in the new process.
         self.clients.iter_mut().for_each(Client::is_carried);
+        self.room_lists.forget_members();
+        self.deleted = DeletionSearch::new();
         let paused_ms = self.now.monotonic.0 - upgrade.since_ms;
         self.trace.note(format_args!("the new process goes on, after {paused_ms} ms"));
         self.count(&old);

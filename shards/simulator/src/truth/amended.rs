@@ -51,9 +51,23 @@ impl Truth {
     /// Whether what was said by an entry was to be erased: an edit is with its message.
     pub(super) fn erasure(&self, room: RoomIndex, seq: u64) -> Erasure {
         let Some(entry) = self.entry(room, seq) else { return Erasure::No };
+        if entry.is_apart {
+            return entry.erasure;
+        }
         let target = entry.text.strip_prefix("~edit ").and_then(|rest| rest.split_once(' '));
         let target = target.and_then(|(target, _)| self.entry(room, target.parse().ok()?));
         target.map_or(entry.erasure, |target| target.erasure.max(entry.erasure))
+    }
+
+    /// The message that an entry gives another text.
+    pub(super) fn edited_by(entry: &str) -> Option<u64> {
+        entry.strip_prefix("~edit ")?.split_once(' ')?.0.parse().ok()
+    }
+
+    /// The edits of a message.
+    pub(super) fn edits_of(&self, room: RoomIndex, message: u64) -> impl Iterator<Item = u64> {
+        let amended = self.rooms[room].amended.get(&message).into_iter().flatten();
+        amended.filter(|amended| matches!(amended.what, What::Edit(_))).map(|amended| amended.seq)
     }
 
     /// Whether of a message nothing may be shown any more: it was to be erased, or one of its edits, or perhaps.
@@ -61,6 +75,18 @@ impl Truth {
         let amended = self.rooms[room].amended.get(&seq).into_iter().flatten();
         let mut entries = amended.map(|amended| amended.seq).chain([seq]);
         entries.any(|seq| self.entry(room, seq).is_some_and(|entry| entry.erasure != Erasure::No))
+    }
+
+    /// Messages that were deleted are to be erased. A deletion may have expired before its message, in another directory.
+    pub fn erase_deleted(&mut self) {
+        for room in 0..self.rooms.len() {
+            let deleted = |(target, all): (&u64, &Vec<Amended>)| {
+                let mut deletions = all.iter().filter(|amended| matches!(amended.what, What::Deletion));
+                deletions.any(|deletion| !self.has_expired(room, deletion.seq)).then_some(*target)
+            };
+            let targets: Vec<u64> = self.rooms[room].amended.iter().filter_map(deleted).collect();
+            targets.into_iter().for_each(|target| self.erase(room, target, target, true));
+        }
     }
 
     /// Whether an entry is to be shown to nobody.

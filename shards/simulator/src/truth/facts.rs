@@ -8,7 +8,7 @@ use madang_model::{Revision, RoomFacts};
 use std::collections::BTreeMap;
 
 /// The facts that were stored, by room.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct FactsTruth {
     /// After each revision, and in which step that was stored; revision `n` is at `n - 1`. Without read positions, which
     /// are stored later.

@@ -3,8 +3,10 @@
 
 mod amended;
 mod facts;
+mod restored;
 
 pub use facts::FactsTruth;
+pub use restored::{AskedEntries, CopiedTruth};
 
 use super::disk::DurableMessage;
 use amended::Amended;
@@ -29,7 +31,7 @@ pub struct ReceivedMessage<'a> {
     pub text: &'a str,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct TruthEntry {
     author: Box<str>,
     /// The id of the account; 0 is a guest's.
@@ -44,6 +46,9 @@ struct TruthEntry {
     at: At,
     has_expired: bool,
     erasure: Erasure,
+    /// Of an edit: whoever asked to erase its message did so in another life of the log, where it was not made. Such a
+    /// request says nothing of it.
+    is_apart: bool,
 }
 
 /// Whether a message was to be erased.
@@ -62,7 +67,7 @@ enum Erasure {
 /// A segment.
 type At = (ShardId, SegmentNumber);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct RoomTruth {
     name: String,
     /// Number `n` is at `n - 1`.
@@ -74,7 +79,7 @@ struct RoomTruth {
 }
 
 /// Everything that was stored.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Truth {
     /// The disk failed since this start of the server: a room whose latest messages could not be read
     /// begins without knowing their drafts, as `docs/durability.md` says.
@@ -92,6 +97,10 @@ pub struct Truth {
     pub guests: HashSet<String>,
     /// Facts of rooms.
     pub facts: FactsTruth,
+    /// How often the log was replaced by a copy, so that numbers are given again.
+    pub incarnation: u64,
+    /// What the list of erasures has.
+    pub asked: AskedEntries,
 }
 
 impl Truth {
@@ -182,6 +191,7 @@ impl Truth {
             at,
             has_expired: false,
             erasure: Erasure::No,
+            is_apart: false,
         });
         self.messages += 1;
         let Some((known_room, known)) = earlier else { return Ok(()) };
@@ -276,6 +286,7 @@ impl Truth {
                 entry.erasure = erasure;
             }
         }
+        self.note_asked(room, (first, last), is_certain);
     }
 
     /// Everything that was to be sent was read: what is to be erased is shown to nobody from now on.

@@ -167,6 +167,10 @@ impl RoomVisit<'_> {
             if part.rooms.len() == count {
                 // Whether another matches is seen by the next page.
                 part.has_more = true;
+                #[cfg(any(test, feature = "deliberate-faults"))]
+                {
+                    part.has_more = crate::mutation::has_more_rooms(part.has_more);
+                }
                 return true;
             }
             if self.visits_left == 0 {

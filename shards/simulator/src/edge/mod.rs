@@ -1,8 +1,12 @@
 //! An edge whose sessions come, talk and go, and what it must hear.
 
+mod listing;
+
+pub use listing::{RoomLists, RoomMembers};
+
 use super::chance::Chance;
 use super::truth::{Checked, ReceivedMessage, RoomIndex, Truth};
-use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, SessionNumber};
+use madang_link::{EdgeEnd, EdgeEvent, EdgeRequest, RequestFault, SessionNumber};
 use madang_model::{
     AmendRequest, Message, Moment, Refusal, Reply, RoomName, Seq, ShownMessage, Text, UserName,
 };
@@ -40,6 +44,8 @@ pub struct Hearing<'a> {
     pub messages: &'a mut u64,
     /// Deletions that were refused.
     pub refused_to_guests: &'a mut u64,
+    /// Pages of rooms.
+    pub lists: &'a mut RoomLists,
 }
 
 /// An edge.
@@ -137,6 +143,9 @@ impl Edge {
 
     /// Takes what came, and checks it.
     pub fn hear(&mut self, hearing: &mut Hearing<'_>) -> Checked {
+        if let Some(epoch) = self.end.epoch() {
+            hearing.lists.greeted(epoch, hearing.truth.incarnation)?;
+        }
         while let Some(event) = self.end.next_event() {
             match event {
                 EdgeEvent::Message { message, .. } => self.message(&message, hearing)?,
@@ -146,7 +155,13 @@ impl Edge {
                 }
                 EdgeEvent::Reply { session, reply } => self.reply(session, reply, hearing)?,
                 EdgeEvent::Closed { session, .. } => drop(self.sessions.remove(&session)),
-                EdgeEvent::BadRequest { words, .. } => return Err(format!("the edge asks badly: {words}")),
+                // It has closed its session since.
+                EdgeEvent::BadRequest { session, fault: RequestFault::CursorOfOtherEpoch, .. }
+                    if self.sessions.get(&session).is_none_or(|doing| *doing == Doing::Closing) => {}
+                EdgeEvent::BadRequest { session, fault, words } => {
+                    let refused = hearing.lists.refused(session, fault, self.end.epoch());
+                    refused.map_err(|wrong| format!("{wrong}: {words}"))?;
+                }
                 _ => {}
             }
         }
@@ -193,6 +208,10 @@ impl Edge {
                     let (last, name) = (heard.last, joined.room.as_str());
                     return Err(format!("the edge joins {name} at #{head}, and has heard #{last}"));
                 }
+            }
+            Reply::RoomsPart(part) => {
+                let shard_count = self.end.limits().map_or(0, |limits| limits.shard_count);
+                hearing.lists.part((session, part), shard_count, self.end.epoch())?;
             }
             Reply::Left { .. } => drop(self.sessions.insert(session, Doing::Named)),
             Reply::Refused(_) if doing == Doing::Claiming => self.close(session, true),
