@@ -120,6 +120,13 @@ pub fn lengths(frame: &[u8]) -> (usize, usize) {
     ((lengths & LENGTH_MASK) as usize, head_units as usize * HEAD_ALIGN_BYTES)
 }
 
+/// How many bytes a frame has that begins so; `None` where none begins.
+pub fn declared_bytes(rest: &[u8]) -> Option<usize> {
+    let (length, head_bytes) = lengths(rest.get(..FRAME_HEADER_BYTES)?);
+    (length > 0 && length <= PAYLOAD_BYTES_MAX && head_bytes <= length)
+        .then(|| FRAME_HEADER_BYTES + aligned(length))
+}
+
 /// Completes frames that will lie at `offset_bytes` of a segment.
 ///
 /// # Panics

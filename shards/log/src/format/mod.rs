@@ -17,7 +17,7 @@ mod version_2;
 pub use entry::StoredEntry;
 pub use erased::erase_frame;
 pub use frame::{ABANDONED_FRAME_BYTES, FRAME_BYTES_MAX, Frame, SEAL_FRAME_BYTES, SegmentId, TEXT_BYTES_MAX};
-pub use frame::{aligned, read_frame_at};
+pub use frame::{aligned, declared_bytes, read_frame_at};
 pub use frame::{
     counts_of, draft_and_time, entry_of, frame_bytes, kind_of, lengths, push_frame, read_frame, stamp_frames,
     stored_record, unchecked_record,

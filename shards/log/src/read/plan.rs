@@ -4,7 +4,8 @@ use super::lost::{LostRange, lost_ranges};
 use super::segment::{READS_OF_A_RUNNING_LOG, SegmentContents, with_segment};
 use crate::files::{Files, FilesError};
 use crate::format::{
-    HEADER_BYTES, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, read_frame,
+    HEADER_BYTES, SegmentHeader, SegmentId, SegmentNumber, SegmentVerdict, StoredRecord, declared_bytes,
+    read_frame,
 };
 use hashbrown::HashMap;
 use madang_model::ShardId;
@@ -53,7 +54,7 @@ impl ReadPlan {
         failed: &mut dyn FnMut(FilesError) -> Result<(), FilesError>,
     ) -> Result<ReadPlan, FilesError> {
         let mut segments = files.segments(shard)?;
-        let (mut gone, mut unsound, mut last_used) = (Vec::new(), Vec::new(), None);
+        let (mut gone, mut unsound, mut begun) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = AlignedVec::new();
         let (mut abandoned, mut lost, mut shard_counts) = (Vec::new(), Vec::new(), Vec::new());
         for &by in &segments {
@@ -77,7 +78,8 @@ impl ReadPlan {
             // 0 says nothing.
             shard_counts.push(header.map(|header| header.shard_count).filter(|count| *count > 0));
             let first = read_frame(&start, HEADER_BYTES, place);
-            last_used = first.is_some().then_some(by).or(last_used);
+            let begins = start.get(HEADER_BYTES..).and_then(declared_bytes);
+            begun.extend(begins.map(|bytes| (by, HEADER_BYTES + bytes)));
             match first.and_then(|frame| frame.record()) {
                 Some(StoredRecord::Abandoned(note)) => {
                     let left = SegmentNumber(note.segment);
@@ -91,6 +93,7 @@ impl ReadPlan {
                 _ => {}
             }
         }
+        let last_used = last_used(files, shard, &begun, failed)?;
         segments.retain(|segment| !gone.contains(segment));
         shard_counts.dedup();
         let shard_count = if let [one] = shard_counts[..] { one } else { None };
@@ -190,4 +193,26 @@ impl ReadPlan {
         }
         (first < segment).then_some((first, SegmentNumber(segment.0 - 1)))
     }
+}
+
+/// The last of the segments that begin with a whole frame, of those that seem to, each with where that would end: a batch
+/// may be much longer than [`START_BYTES`].
+fn last_used(
+    files: &dyn Files,
+    shard: ShardId,
+    begun: &[(SegmentNumber, usize)],
+    failed: &mut dyn FnMut(FilesError) -> Result<(), FilesError>,
+) -> Result<Option<SegmentNumber>, FilesError> {
+    let mut start = AlignedVec::new();
+    for &(segment, end_bytes) in begun.iter().rev() {
+        match files.read_start(shard, segment, end_bytes, &mut start) {
+            Ok(()) if read_frame(&start, HEADER_BYTES, SegmentId { shard, segment }).is_some() => {
+                return Ok(Some(segment));
+            }
+            Ok(()) => {}
+            Err(error) if error.is_gone() => {}
+            Err(error) => failed(error)?,
+        }
+    }
+    Ok(None)
 }

@@ -71,6 +71,22 @@ fn every_deletion_is_found_with_or_without_an_index_and_neighbours_are_one_rule(
     assert_eq!(ranges(&found), [("방".to_owned(), 8, 8)]);
 }
 
+/// As where the newest segment begins with a batch: it must not be taken for one that nothing was written to.
+#[test]
+fn what_is_deleted_in_a_batch_longer_than_the_start_of_a_segment_is_found() {
+    let files = MemoryFiles::default();
+    let mut writer = Writer::new(&files, SHARD, SegmentNumber::FIRST);
+    for seq in 1..=9 {
+        writer.appender.append(NewEntry::message(&message("r1", seq, &"x".repeat(1_000)), 0));
+    }
+    writer.appender.append(NewEntry::amendment(&amendment("r1", 10, 2, Change::Deletion), 0));
+    let batch = writer.write().expect("entries wait");
+    writer.appender.committed(batch);
+    let (_data, files) = on_disk(&files);
+    let found = look(&DeletionSearch::new(), &files, &Erasures::default(), 100);
+    assert_eq!((ranges(&found), found.is_complete), (vec![("r1".to_owned(), 2, 2)], true));
+}
+
 #[test]
 fn a_look_that_has_enough_is_continued() {
     let (_data, files) = log();
