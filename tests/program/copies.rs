@@ -2,10 +2,9 @@
 //! it starts all the same, at worst without the newest messages; their numbers are not given again.
 
 use crate::harness::long_talk::talk;
-use crate::harness::{PATIENCE, Refused, Server, madang, needs_birth_times, refused_start_with};
+use crate::harness::{PATIENCE, Refused, Server, copy, madang, needs_birth_times, refused_start_with};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,14 +12,6 @@ use tempfile::TempDir;
 
 fn new_directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
-}
-
-/// Copies as an operator would, into `to`.
-fn copy(data: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(data).arg(to).output().expect("cp");
-    // A file that has just been renamed is not there any more.
-    let words = String::from_utf8_lossy(&copied.stderr);
-    assert!(words.lines().all(|line| line.contains("No such file")), "{words}");
 }
 
 /// Runs `madang log repair` on a copy.

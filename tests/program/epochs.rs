@@ -1,6 +1,6 @@
 //! The epoch of a log: one as long as the log continues, another where an older copy is served.
 
-use crate::harness::Server;
+use crate::harness::{Server, copy};
 use std::fs;
 use std::process::Command;
 
@@ -29,8 +29,7 @@ fn a_restored_copy_begins_another_epoch_and_the_journal_says_why() {
     let server = Server::start(1, &[]);
     let epoch = epoch_of(&server);
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let copied = Command::new("cp").arg("-a").arg(server.data()).arg(directory.path()).status().expect("cp");
-    assert!(copied.success());
+    copy(&server.data(), directory.path());
     let mut restored = Server::start_on(directory, 1, &[]);
     let new = epoch_of(&restored);
     assert_ne!(new, epoch);

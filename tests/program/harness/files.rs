@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The files below a directory that hold these bytes.
 pub fn files_with(directory: &Path, words: &str) -> Vec<PathBuf> {
@@ -26,4 +27,13 @@ pub fn files_with(directory: &Path, words: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Copies a directory as an operator would, into `to`, whoever writes to it meanwhile.
+#[track_caller]
+pub fn copy(data: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(data).arg(to).output().expect("cp");
+    // A file that has just been renamed is not there any more.
+    let words = String::from_utf8_lossy(&copied.stderr);
+    assert!(words.lines().all(|line| line.contains("No such file")), "{words}");
 }

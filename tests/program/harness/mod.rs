@@ -25,7 +25,7 @@ mod versions;
 pub use client::Client;
 pub use direct_rooms::DirectRoom;
 pub use disk::{SmallDisk, needs_birth_times};
-pub use files::files_with;
+pub use files::{copy, files_with};
 pub use load::{End, LOAD_SETTINGS, lose_nothing_while, messages};
 pub use lobby::Lobby;
 pub use manager::{Manager, Service};
