@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 /// Its end is to be followed by another edge (`EX_TEMPFAIL`, sysexits.h).
 const EXIT_AGAIN: u8 = 75;
+/// It is not to be started again before HTTP is configured.
+const EXIT_NOTHING_TO_SERVE: u8 = 3;
 
 /// Run the process that serves HTTP for a running server
 #[derive(Args, Debug)]
@@ -19,8 +21,9 @@ Examples:
   madang edge --data /var/lib/madang --config /etc/madang/madang.toml
   madang edge --check
 
-Exit codes: 0 it was stopped, or there is nothing to serve; 1 failed while running; 2 the configuration or the
-machine must be corrected first; 75 the server was upgraded, and an edge of the new version is to be started.",
+Exit codes: 0 it was stopped; 1 failed while running; 2 the configuration or the machine must be corrected first;
+3 there is nothing to serve, without listen.http and listen.https; 75 the server was upgraded, and an edge of the
+new version is to be started.",
     long_about = "\
 Run the process that serves HTTP (listen.http, listen.https) for the server that runs on the same data.
 
@@ -70,6 +73,7 @@ pub fn run(options: EdgeOptions) -> ExitCode {
     }
     match edge::run(&loaded, &data, options.parent) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::NothingToServe) => ExitCode::from(EXIT_NOTHING_TO_SERVE),
         Ok(Ended::Outdated) => ExitCode::from(EXIT_AGAIN),
         Err(error) => {
             tracing::error!("{error}");

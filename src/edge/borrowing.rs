@@ -2,7 +2,6 @@
 
 use crate::edge_desk::{LENT_BYTES_MAX, Offer, SOCKET};
 use crate::server::EdgeFigures;
-use crate::systemd::notify;
 use madang_config::HttpKey;
 use madang_edge::{EdgeListener, EdgeServer, Figures, Refused};
 use rustix::fd::{AsFd, OwnedFd};
@@ -32,8 +31,6 @@ const SOCKETS_MAX: usize = 8;
 pub enum Left {
     /// It was asked to.
     Asked,
-    /// The server has no HTTP.
-    NothingToServe,
     /// The server is of another version than before.
     ForAnother,
 }
@@ -68,6 +65,7 @@ impl Borrowing {
     pub fn start(mut self) -> io::Result<()> {
         let work = move || {
             let mut wait = RETRY_MIN;
+            let mut reported = String::new();
             loop {
                 match self.borrow() {
                     Ok(Some(left)) => {
@@ -75,9 +73,18 @@ impl Borrowing {
                         let _ = self.left.try_send(left);
                         return self.signals.close();
                     }
-                    Ok(None) => wait = RETRY_MIN,
+                    Ok(None) => {
+                        wait = RETRY_MIN;
+                        reported.clear();
+                    }
                     Err(error) => {
-                        tracing::debug!(%error, "the server lends no sockets");
+                        let words = error.to_string();
+                        if reported != words {
+                            let path = self.socket.display();
+                            let remedy = remedy(&error);
+                            tracing::warn!(%error, "cannot borrow sockets of HTTP at '{path}', which is tried again; {remedy}");
+                            reported = words;
+                        }
                         wait = (2 * wait).min(RETRY_MAX);
                     }
                 }
@@ -97,10 +104,6 @@ impl Borrowing {
             tracing::info!(server = offer.server, "the server is of another version: the edge ends");
             return Ok(Some(Left::ForAnother));
         }
-        if offer.sockets.is_empty() {
-            tracing::info!("there is nothing to serve: set listen.http or listen.https");
-            return Ok(Some(Left::NothingToServe));
-        }
         let mut listeners = Vec::new();
         for (name, socket) in offer.sockets.iter().zip(sockets) {
             match HttpKey::named(name) {
@@ -112,7 +115,6 @@ impl Borrowing {
         }
         self.server.listen(listeners)?;
         let names = offer.sockets.join(", ");
-        notify::ready(&format!("Serving {names}"));
         tracing::info!(server = offer.server, sockets = names, "the edge serves");
         let ended = self.report_until_end(&stream);
         self.server.listen(Vec::new())?;
@@ -136,6 +138,21 @@ impl Borrowing {
                 Err(_) => return Ok(()),
             }
         }
+    }
+}
+
+/// What the operator can do.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            "the server does not run, or has no HTTP: start it, with listen.http or listen.https"
+        }
+        ErrorKind::PermissionDenied => "run the edge as the user that runs the server",
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => "the server has ended, or is about to",
+        ErrorKind::InvalidData => {
+            "the edge and the server are of releases that do not fit: install one of them again"
+        }
+        _ => "see the journal of the server, and the limits of open files of both",
     }
 }
 

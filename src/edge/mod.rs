@@ -22,9 +22,11 @@ use madang_edge::{EdgeServer, EdgeSettings};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use settings::{connections_max, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Threads that serve connections: an edge waits for the core, mostly.
@@ -35,8 +37,10 @@ const END_TIME_MAX: Duration = Duration::from_millis(2_400);
 /// How an edge ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// It was asked to, or there is nothing to serve.
+    /// It was asked to.
     Done,
+    /// The configuration has no HTTP.
+    NothingToServe,
     /// The server is of another version than before: an edge of that one is to be started.
     Outdated,
 }
@@ -49,9 +53,13 @@ pub fn run(loaded: &Loaded, data: &Path, parent: Option<u32>) -> Result<Ended, E
     if let Some(parent) = parent {
         end_with(parent);
     }
-    if loaded.config.http_listeners().is_empty() {
-        tracing::info!("there is nothing to serve: set listen.http or listen.https");
-        return Ok(Ended::Done);
+    let is_starting = Arc::new(AtomicBool::new(true));
+    // Before anything that waits: without a handler SIGHUP would end this process.
+    let (signals, closing) = take_signals(Arc::clone(&is_starting)).map_err(EdgeError::System)?;
+    // A server that starts an edge has sockets for it.
+    if parent.is_none() && loaded.config.http_listeners().is_empty() {
+        tracing::info!("there is nothing to serve: set listen.http or listen.https, and start this again");
+        return Ok(Ended::NothingToServe);
     }
     let _lock = EdgeLock::take(data)?;
     let directory = open_directory(loaded, data)?;
@@ -61,14 +69,14 @@ pub fn run(loaded: &Loaded, data: &Path, parent: Option<u32>) -> Result<Ended, E
         connections_max: connections_max(),
         limits: limits(&loaded.config)?,
     };
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(EdgeError::System)?;
     let handlers = rest::router(&loaded.config, data, directory)?;
     let server = EdgeServer::start(settings, |_| handlers);
     let server = Arc::new(server.map_err(EdgeError::System)?);
     let (left, has_left) = flume::bounded(1);
-    let borrowing = Borrowing::new(Arc::clone(&server), data, left, signals.handle());
+    let borrowing = Borrowing::new(Arc::clone(&server), data, left, closing);
     borrowing.start().map_err(EdgeError::System)?;
-    for signal in signals.forever() {
+    is_starting.store(false, Ordering::SeqCst);
+    for signal in signals {
         match signal {
             SIGHUP => reload(&loaded.sources, &server),
             _ => break,
@@ -111,6 +119,25 @@ fn open_directory(loaded: &Loaded, data: &Path) -> Result<Directory, EdgeError> 
     }
     let location = location(&loaded.config, data).map_err(EdgeError::Place)?;
     Directory::open(&location, SqliteOpening::Create).map_err(EdgeError::Directory)
+}
+
+/// Receives signals on a thread of its own, until the handle is closed. While the edge `is_starting` one that asks it to
+/// end ends the process at once: the start may wait, for the lock or for a database, and nothing is under way.
+fn take_signals(is_starting: Arc<AtomicBool>) -> io::Result<(flume::Receiver<i32>, Handle)> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let closing = signals.handle();
+    let (taken, receiver) = flume::unbounded();
+    let work = move || {
+        for signal in signals.forever() {
+            if signal != SIGHUP && is_starting.load(Ordering::SeqCst) {
+                std::process::exit(0);
+            }
+            // Nobody receives it when the edge is ending.
+            let _ = taken.send(signal);
+        }
+    };
+    std::thread::Builder::new().name("madang-signals".into()).spawn(work)?;
+    Ok((receiver, closing))
 }
 
 /// Ends with the process that has started this one; at once if it has ended already.

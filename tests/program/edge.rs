@@ -270,8 +270,13 @@ fn an_edge_of_its_own_unit_waits_for_the_next_server_and_one_without_http_ends()
     server.start_again();
     expect_served(address);
     assert!(edge.0.try_wait().expect("wait").is_none(), "it is the same edge");
-    let mut without_http = OwnEdge::start_on(&server.data(), &[]);
-    assert_eq!(without_http.end(), Some(0));
+    drop(edge);
+    server.terminate();
+    server.change("listen.http=\"\"");
+    server.change("edge.enabled=true");
+    server.start_again();
+    // Its own code, so that its unit is not started again.
+    assert_eq!(OwnEdge::start_on(&server.data(), &[]).end(), Some(3));
 }
 
 /// Lends these sockets to the next edge that connects, as a server of this version.
@@ -291,25 +296,49 @@ fn lend(listener: &UnixListener, version: &str, sockets: &[(&str, &TcpListener)]
 }
 
 #[test]
-fn an_edge_ends_when_the_server_is_of_another_version_than_before_or_has_no_http() {
+fn an_edge_ends_when_the_server_is_of_another_version_than_before() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let listener = UnixListener::bind(directory.path().join("edge.sock")).expect("a socket");
     let http = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = http.local_addr().expect("its address");
-    for (versions, code) in [(["1.0.0", "1.0.0", "1.0.1"], 75), (["1.0.0", "1.0.0", "none"], 0)] {
-        let mut edge = OwnEdge::start_on(directory.path(), &["--set", HTTP]);
-        for version in &versions[..2] {
-            let lent = lend(&listener, version, &[("http", &http)]);
-            // There is no link, so that an answer comes after 2 s.
-            expect_served(address);
-            drop(lent);
-        }
-        let _last = match versions[2] {
-            "none" => lend(&listener, versions[0], &[]),
-            version => lend(&listener, version, &[("http", &http)]),
-        };
-        assert_eq!(edge.end(), Some(code), "{versions:?}");
+    let mut edge = OwnEdge::start_on(directory.path(), &["--set", HTTP]);
+    for version in ["1.0.0", "1.0.0"] {
+        let lent = lend(&listener, version, &[("http", &http)]);
+        // There is no link, so that an answer comes after 2 s.
+        expect_served(address);
+        drop(lent);
     }
+    let _last = lend(&listener, "1.0.1", &[("http", &http)]);
+    assert_eq!(edge.end(), Some(75));
+}
+
+#[test]
+fn an_edge_that_waits_for_another_to_end_is_not_ended_by_a_reload_and_ends_when_asked() {
+    let server = Server::start(1, &[HTTP, "edge.start=false"]);
+    let address = http_address(&server, "http");
+    let lock = std::fs::File::create(server.data().join("edge.lock")).expect("a file");
+    lock.lock().expect("the lock");
+    let words = || std::fs::read_to_string(server.data().join("edge.words")).expect("its words");
+    let expect_waiting = |count: usize| {
+        let asked_at = Instant::now();
+        while words().matches("another edge serves").count() < count {
+            assert!(asked_at.elapsed() < PATIENCE, "{}", words());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let signal = |edge: &OwnEdge, signal| {
+        let process = rustix::process::Pid::from_child(&edge.0);
+        rustix::process::kill_process(process, signal).expect("it runs");
+    };
+    let mut asked = OwnEdge::start(&server);
+    expect_waiting(1);
+    signal(&asked, Signal::TERM);
+    assert_eq!(asked.end(), Some(0));
+    let reloaded = OwnEdge::start(&server);
+    expect_waiting(2);
+    signal(&reloaded, Signal::HUP);
+    lock.unlock().expect("it is locked");
+    expect_served(address);
 }
 
 #[test]

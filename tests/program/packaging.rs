@@ -141,8 +141,11 @@ fn the_edge_has_a_unit_of_its_own_which_the_server_wants_and_does_not_need() {
     let needs = ["Requires=", "BindsTo=", "PartOf="];
     let is_need = |line: &&String| needs.iter().any(|need| line.starts_with(need));
     assert_eq!(service.iter().chain(&edge).find(is_need), None);
-    for line in ["User=madang", "Restart=on-failure", "RestartSec=500ms", "StartLimitIntervalSec=0", "Nice=5"]
-    {
+    for line in ["User=madang", "RestartSec=500ms", "StartLimitIntervalSec=0", "Nice=5"] {
+        has(&edge, line);
+    }
+    // systemd takes an end by SIGHUP or SIGTERM for a good one, after which on-failure starts nothing.
+    for line in ["Restart=always", "RestartPreventExitStatus=2 3", "SuccessExitStatus=3"] {
         has(&edge, line);
     }
     assert!(edge.iter().any(|line| line.starts_with("MemoryMax=")));
