@@ -1,23 +1,24 @@
 //! An edge that this server has started.
 
 use crate::server::launch::command_of;
-use crate::server::{EdgeEnd, Launch, pending_signals};
+use crate::server::{EdgeEnd, Launch, pending_signals, subprocess};
 use madang_config::Sources;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, pidfd_send_signal, waitid,
 };
 use std::ffi::OsString;
-use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The command that runs an edge.
-const COMMAND: &str = "edge";
+pub const COMMAND: &str = "edge";
 /// Its option with the process that started it: it ends with that.
-const PARENT_OPTION: &str = "--parent";
+pub const PARENT_OPTION: &str = "--parent";
 /// Variables of systemd's for the server alone.
 const FOR_THE_SERVER: [&str; 2] = ["NOTIFY_SOCKET", "WATCHDOG_USEC"];
 
@@ -61,10 +62,20 @@ impl EdgeLaunch {
         FOR_THE_SERVER.iter().for_each(|name| {
             command.env_remove(name);
         });
-        command.stdin(Stdio::null());
-        let child = pending_signals::unblocked(|| command.spawn())?;
-        let pid = Pid::from_child(&child);
-        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        // A signal to the group of the server, as by Ctrl-C, is for the server, which ends its edge.
+        command.stdin(Stdio::null()).process_group(0);
+        let starting = subprocess::starting();
+        let mut child = pending_signals::unblocked(|| command.spawn())?;
+        drop(starting);
+        let process = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(process) => process,
+            Err(error) => {
+                // Nobody would look after it.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error.into());
+            }
+        };
         Ok(RunningEdge { pid: child.id(), process, started: Instant::now() })
     }
 }
@@ -87,7 +98,9 @@ impl RunningEdge {
     /// How it has ended, in words and in kind, if it has.
     pub fn ended(&self) -> Option<(String, EdgeEnd)> {
         let status = wait_for(&self.process)?;
-        Some(match (status.exit_status(), status.terminating_signal()) {
+        let exit_status = status.as_ref().and_then(WaitIdStatus::exit_status);
+        let signal = status.as_ref().and_then(WaitIdStatus::terminating_signal);
+        Some(match (exit_status, signal) {
             (Some(0), _) => ("exit status 0".to_owned(), EdgeEnd::Success),
             (Some(code), _) => (format!("exit status {code}"), EdgeEnd::Failure),
             (None, Some(signal)) => (format!("signal {signal}"), EdgeEnd::Signal),
@@ -101,10 +114,15 @@ impl RunningEdge {
     }
 }
 
-fn wait_for(process: &OwnedFd) -> Option<rustix::process::WaitIdStatus> {
-    use rustix::fd::AsFd;
+/// Whether a child has ended, and its status. The status is unknown if somebody else has waited for it, or the kernel
+/// keeps none because SIGCHLD was ignored when this program was started (`ECHILD`, waitid(2)).
+pub fn wait_for(process: &OwnedFd) -> Option<Option<WaitIdStatus>> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    waitid(WaitId::PidFd(process.as_fd()), options).ok().flatten()
+    match waitid(WaitId::PidFd(process.as_fd()), options) {
+        Ok(Some(status)) => Some(Some(status)),
+        Err(Errno::CHILD) => Some(None),
+        Ok(None) | Err(_) => None,
+    }
 }
 
 /// How long to wait after the given number of edges that ended soon, one after another, of which the last has served
@@ -115,23 +133,6 @@ pub fn restart_wait(failures: u32, has_served: bool) -> Duration {
         0 => Duration::ZERO,
         _ => RESTART_MIN.saturating_mul(1 << (failures - 1).min(16)).min(wait_max),
     }
-}
-
-/// Children of this process that the program which ran in it before (execve) has started: nobody else waits for them.
-/// To be called before other children are started.
-pub fn left_children() -> Vec<OwnedFd> {
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let numbers: Vec<i32> = children
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect();
-    let open = |number: i32| pidfd_open(Pid::from_raw(number)?, PidfdFlags::empty()).ok();
-    numbers.into_iter().filter_map(open).collect()
-}
-
-/// Forgets those that have ended.
-pub fn reap(children: &mut Vec<OwnedFd>) {
-    children.retain(|child| wait_for(child).is_none());
 }
 
 #[cfg(test)]
@@ -147,6 +148,13 @@ mod tests {
         };
         assert_eq!(waits(false), [0, 50, 100, 200, 400, 800, 10_000, 10_000]);
         assert_eq!(waits(true), [0, 50, 100, 200, 400, 500, 500, 500]);
+    }
+
+    #[test]
+    fn a_child_whose_status_nobody_can_have_has_ended() {
+        let process = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).expect("a descriptor");
+        let no_child = RunningEdge { pid: std::process::id(), process, started: Instant::now() };
+        assert_eq!(no_child.ended(), Some(("an unknown status".to_owned(), EdgeEnd::Failure)));
     }
 
     #[test]

@@ -38,11 +38,11 @@ impl Lease {
     ///
     /// # Errors
     /// It is gone.
-    pub fn grant(stream: UnixStream, server: String, sockets: &[HttpSocket]) -> io::Result<Lease> {
+    pub fn grant(stream: UnixStream, server: String, sockets: &[&HttpSocket]) -> io::Result<Lease> {
         let names = sockets.iter().map(|socket| socket.key.short_name().to_owned()).collect();
         let mut line = serde_json::to_vec(&Offer { server, sockets: names })?;
         line.push(b'\n');
-        let descriptors: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
+        let descriptors: Vec<BorrowedFd<'_>> = sockets.iter().map(|socket| socket.as_fd()).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {

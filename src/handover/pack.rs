@@ -3,7 +3,7 @@
 use super::begin::Begin;
 use super::end;
 use super::frame::{Kind, Outgoing};
-use crate::server::ServerState;
+use crate::server::{HttpSocket, ServerState};
 use madang_config::EntranceKey;
 use madang_engine::runtime::{Held, Part, Snapshotted};
 use madang_engine::shard::{Saved, ShardImage, write_carried};
@@ -72,9 +72,11 @@ fn send_beginning<'a>(
     descriptors.extend(listeners.iter().map(|(_, listener)| *listener));
     descriptors.extend(operator.iter().map(|one| one.listener()));
     // Named beside those for operators: an older program closes those whose name it does not know.
-    descriptors.extend(state.http_sockets().iter().map(AsFd::as_fd));
+    // Once: the names must be those of the descriptors.
+    let http = state.http_sockets();
+    descriptors.extend(http.iter().copied().map(HttpSocket::as_fd));
     descriptors.extend(others.iter().map(|(_, listener)| *listener));
-    let http = state.http_sockets().iter().map(|socket| socket.key.short_name());
+    let http = http.iter().map(|socket| socket.key.short_name());
     let begin = Begin {
         pid: std::process::id().into(),
         version: crate::version::VERSION.to_owned(),

@@ -43,8 +43,9 @@ pub struct Plan {
     pub stored: Option<StoredDescriptors>,
     /// The number of connections that the open-file limit allows.
     pub connections_max: u64,
-    /// A server on this directory has ended: its edge may have its addresses for a moment.
-    pub follows_killed: bool,
+    /// A server on this directory has ended: whom it served is not to wait for HTTP, whose addresses its edge or
+    /// another program may have.
+    pub follows_another: bool,
 }
 
 /// Why serving cannot start. Each error names its remedy.
@@ -113,7 +114,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
         memory.await_given_back(shards);
     }
     let is_left = !stored.is_empty();
-    let follows_killed = was_served(data);
+    let follows_another = was_served(data);
     let (data, taken_over, stored) = if let Some((data, stored)) = take_stored(data, stored) {
         make_private(data.path());
         (data, None, Some(stored))
@@ -130,8 +131,10 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
                     port::probe(key.name, entrance.address)?;
                 }
             }
-            for (key, address) in config.http_listeners() {
-                port::probe(key.name, address)?;
+            if !follows_another {
+                for (key, address) in config.http_listeners() {
+                    port::probe(key.name, address)?;
+                }
             }
             config.telemetry.metrics.0.map_or(Ok(()), |address| metrics::bind(address).map(drop))?;
             Ok(DataDirectory::take(data, SERVE)?)
@@ -150,7 +153,7 @@ pub fn plan(loaded: &Loaded, data: &Path, takeover: Takeover) -> Result<Plan, Pl
         taken_over,
         stored,
         connections_max,
-        follows_killed,
+        follows_another,
     })
 }
 

@@ -62,7 +62,7 @@ pub struct EdgeStatus {
     pub figures: EdgeFigures,
 }
 
-/// The latest of it; nothing where no HTTP is configured.
+/// The latest of it; where no HTTP is configured, `/metrics` shows zeros.
 #[derive(Debug, Default)]
 pub struct EdgeReport(Mutex<Option<EdgeStatus>>);
 

@@ -36,7 +36,8 @@ pub struct ServerState {
     reloads: [AtomicU64; 2],
     link: LinkReport,
     edge: EdgeReport,
-    http_sockets: OnceLock<Vec<HttpSocket>>,
+    /// They live as long as the process, so that a handover can borrow them.
+    http_sockets: Mutex<Vec<&'static HttpSocket>>,
     epoch: OnceLock<LogEpoch>,
     erasures: ErasureDesk,
     lock: Option<OwnedFd>,
@@ -76,7 +77,7 @@ impl ServerState {
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             link: LinkReport::default(),
             edge: EdgeReport::default(),
-            http_sockets: OnceLock::new(),
+            http_sockets: Mutex::default(),
             epoch: OnceLock::new(),
             erasures: ErasureDesk::new(data.path()),
             lock: data.lock(),
@@ -209,14 +210,15 @@ impl ServerState {
         &self.edge
     }
 
-    /// Records where HTTP is served, once.
-    pub fn set_http_sockets(&self, sockets: Vec<HttpSocket>) {
-        let _ = self.http_sockets.set(sockets);
+    /// Adds a socket of HTTP.
+    pub fn add_http_socket(&self, socket: HttpSocket) {
+        let socket: &'static HttpSocket = Box::leak(Box::new(socket));
+        self.http_sockets.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
     }
 
     /// The sockets of HTTP, which are lent to the edge and handed over to the next process.
-    pub fn http_sockets(&self) -> &[HttpSocket] {
-        self.http_sockets.get().map_or(&[], Vec::as_slice)
+    pub fn http_sockets(&self) -> Vec<&'static HttpSocket> {
+        self.http_sockets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The shards, once they run.

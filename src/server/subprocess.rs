@@ -11,12 +11,21 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(1);
 /// Outputs are a few lines. A longer one blocks in the pipe, and times out.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// Whoever starts a program while other threads run.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// As long as this lives, no other thread that starts programs of its own accord starts one. A program that is about
+/// to replace this one (execve) leaves descriptors open for it, which no child may inherit.
+pub fn starting() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The process that was started last.
 static LAST: Mutex<Option<OwnedFd>> = Mutex::new(None);

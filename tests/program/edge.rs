@@ -342,6 +342,60 @@ fn an_edge_that_waits_for_another_to_end_is_not_ended_by_a_reload_and_ends_when_
 }
 
 #[test]
+fn an_address_of_http_that_another_program_has_costs_nobody_a_connection() {
+    let manager = Manager::with_store(64);
+    let mut server = Server::start_under(&manager, 2, &[HTTP]);
+    expect_served(http_address(&server, "http"));
+    let mut alice = server.login("alice");
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("its address");
+    server.change(&format!("listen.http={address}"));
+    server.end_for_restart(&manager);
+    server.start_again_under(&manager);
+    alice.send("still here");
+    alice.expect("alice: still here");
+    server.expect_words(&["everyone else is served, and it is tried again"]);
+    drop(other);
+    expect_served(address);
+}
+
+#[test]
+fn a_server_that_is_started_again_does_not_wait_for_an_address_of_http() {
+    let mut server = Server::start(1, &[HTTP]);
+    expect_served(http_address(&server, "http"));
+    server.terminate();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("its address");
+    server.change(&format!("listen.http={address}"));
+    server.start_again();
+    let mut alice = server.login("alice");
+    alice.send("still here");
+    alice.expect("alice: still here");
+    drop(other);
+    expect_served(address);
+}
+
+#[test]
+fn a_signal_to_the_group_of_the_server_is_not_one_to_its_edge() {
+    let server = Server::start(1, &[HTTP]);
+    expect_served(http_address(&server, "http"));
+    let edge = edge(&server);
+    assert_eq!(rustix::process::getpgid(Some(edge)).expect("it runs"), edge);
+}
+
+#[test]
+fn an_edge_that_hangs_is_ended_and_another_serves() {
+    let server = Server::start(1, &[HTTP]);
+    let address = http_address(&server, "http");
+    expect_served(address);
+    let hanging = edge(&server);
+    rustix::process::kill_process(hanging, Signal::STOP).expect("it runs");
+    server.expect_words(&["the edge hangs"]);
+    expect_served(address);
+    assert_ne!(edge(&server), hanging);
+}
+
+#[test]
 fn https_speaks_both_versions_with_the_certificate_of_now() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let identity = Identity::write(directory.path());

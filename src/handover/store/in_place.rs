@@ -8,7 +8,7 @@ use super::fill::{fill, memory_file};
 use super::queue::{BUFFER_BYTES, Queue};
 use crate::handover::pack::say_last_words;
 use crate::server::launch::{FOR_ONE_PROCESS, Launch};
-use crate::server::{IN_PLACE_VARIABLE, ServerState, pending_signals, value_for_next};
+use crate::server::{IN_PLACE_VARIABLE, ServerState, pending_signals, subprocess, value_for_next};
 use crate::systemd::notify;
 use crate::systemd::store::QUEUES_MAX;
 use crate::telemetry;
@@ -56,6 +56,8 @@ pub fn execute_next_program(snapshotted: &mut Snapshotted, state: &ServerState) 
     let paused_ms = snapshotted.since.elapsed().as_millis() as u64;
     tracing::info!(connections, ended, bytes, paused_ms, "this process continues as the new program");
     telemetry::flush();
+    // An edge that is started now would inherit what the new program is left.
+    let _starting = subprocess::starting();
     let error = match set_flags(&left, FdFlags::empty()) {
         Ok(()) => {
             let become_it = || execve(&next.program, &next.arguments, &next.environment);

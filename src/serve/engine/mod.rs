@@ -21,7 +21,7 @@ use crate::edge_link::{self, LinkLimits};
 use crate::server::{ServerState, Stops, random_epoch, subprocess};
 use crate::systemd::notify;
 use crate::telemetry::{self, LevelControl};
-use http_sockets::http_sockets;
+use http_sockets::{HttpFailure, MissingHttp, http_sockets};
 use inherited::Inherited;
 use listen::listeners;
 use madang_config::{Config, ENTRANCES, EntranceKey, Sources};
@@ -78,6 +78,8 @@ struct Engine<'a> {
     reload: flume::Sender<()>,
     control: Option<ControlSocket>,
     link_limits: LinkLimits,
+    /// Addresses of HTTP that could not be had.
+    missing_http: Vec<MissingHttp>,
 }
 
 /// The listeners, before the server serves.
@@ -117,7 +119,7 @@ impl Engine<'_> {
         }
         let link_limits =
             LinkLimits::new(shard_settings(&plan.config, plan.shards), text_bytes_max(&plan.config));
-        Engine { plan, state, stops, reload, control: None, link_limits }
+        Engine { plan, state, stops, reload, control: None, link_limits, missing_http: Vec::new() }
     }
 
     /// Opens metrics and the control socket before the log is opened, which may take long; unless the old process
@@ -172,9 +174,14 @@ impl Engine<'_> {
     fn listen(&mut self, inherited: &mut Inherited) -> Result<Listening, EngineError> {
         let acceptor = self.plan.identity.take().map(|identity| Arc::new(TlsAcceptor::new(identity)));
         let follows_another = inherited.has_old_server() && inherited.old_process.is_none();
-        let may_be_another = inherited.has_old_server() || self.plan.follows_killed;
-        let http = http_sockets(&self.plan.config, &mut inherited.listeners.operator, may_be_another)?;
-        self.state.set_http_sockets(http);
+        let failure = match inherited.old_process {
+            Some(_) => HttpFailure::EndsAfterWaiting,
+            None if follows_another || self.plan.follows_another => HttpFailure::IsTriedAgain,
+            None => HttpFailure::Ends,
+        };
+        let (http, missing) = http_sockets(&self.plan.config, &mut inherited.listeners.operator, failure)?;
+        http.into_iter().for_each(|socket| self.state.add_http_socket(socket));
+        self.missing_http = missing;
         let metrics = self.inherit_metrics(inherited)?;
         let passed = std::mem::take(&mut inherited.listeners);
         let sockets = listeners(self.plan, passed, acceptor.as_ref(), follows_another)?;
@@ -340,14 +347,17 @@ impl Engine<'_> {
 
     /// Lends the sockets of HTTP to the edge, and starts it, if there are any.
     fn open_edge_desk(&self, launch: Option<EdgeLaunch>) -> Result<Option<EdgeDesk>, EngineError> {
-        if self.state.http_sockets().is_empty() {
+        if self.state.http_sockets().is_empty() && self.missing_http.is_empty() {
+            // Of a program that had HTTP.
+            edge_desk::end_left_edge();
             return Ok(None);
         }
         for socket in self.state.http_sockets() {
             let (address, listener) = (socket.address(), socket.key.short_name());
             tracing::info!(%address, listener, tls = socket.key.has_tls, "listening for the edge");
         }
-        let desk = edge_desk::start(&self.state, launch).map_err(StartError::Thread)?;
+        let desk =
+            edge_desk::start(&self.state, launch, self.missing_http.clone()).map_err(StartError::Thread)?;
         Ok(Some(desk))
     }
 
