@@ -124,8 +124,7 @@ pub static KEYS: &[Key] = &[
     ),
     key!(
         listen.http,
-        "The address for HTTP/1.1 and HTTP/2 without TLS, which an edge serves (`edge.start`); \"\" is none. There is \
-         nothing to be served yet."
+        "The address for HTTP/1.1 and HTTP/2 without TLS, which an edge serves (`edge.start`); \"\" is none."
     ),
     key!(listen.https, "The address for the same over TLS; \"\" is none."),
     key!(
