@@ -1,6 +1,10 @@
 //! Who is at the other end of a connection, as the process below the router knows.
 
+use madang_model::connection::counted_address;
 use std::net::{IpAddr, Ipv4Addr};
+
+/// The leading bits of an IPv6 address that one household has in common (RFC 6177).
+const HOUSEHOLD_PREFIX: u8 = 64;
 
 /// The other end of a connection. Whoever accepts connections puts it into the extensions of each request; a request
 /// without one is treated as [`Client::UNKNOWN`], which may do least.
@@ -22,13 +26,7 @@ impl Client {
     /// What counts as one address: an IPv4 address, or a network of IPv6, of which one household has many addresses
     /// (RFC 6177).
     pub fn network(&self) -> IpAddr {
-        match self.address.to_canonical() {
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into())
-            }
-            address => address,
-        }
+        counted_address(self.address, HOUSEHOLD_PREFIX).unwrap_or_else(|| self.address.to_canonical())
     }
 
     /// Whether it is on this machine, which is not limited.

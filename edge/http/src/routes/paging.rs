@@ -35,8 +35,14 @@ pub fn cursor_of(number: i64) -> String {
     URL_SAFE_NO_PAD.encode(number.to_string())
 }
 
-/// What [`cursor_of`] was given.
-pub fn number_of(cursor: &str) -> Option<i64> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    text.parse().ok()
+/// What [`cursor_of`] was given; `None` is at the beginning.
+///
+/// # Errors
+/// [`no_cursor`].
+pub fn number_of(cursor: Option<&str>) -> Result<Option<i64>, Problem> {
+    let number = |cursor: &str| {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        text.parse().ok()
+    };
+    cursor.map(|cursor| number(cursor).ok_or_else(no_cursor)).transpose()
 }

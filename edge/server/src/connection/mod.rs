@@ -196,9 +196,7 @@ where
     // Once it is to end: when it is cut off.
     let mut ends_at = None;
     loop {
-        // One that is to end has its own time, for a request that crosses with that.
-        let counts = |(_, why): &(Instant, Refused)| ends_at.is_none() || *why != Refused::HeadTime;
-        let deadline = activity.deadline().filter(counts);
+        let deadline = deadline_of(activity, ends_at.is_some());
         let wakes_at = deadline.map(|(at, _)| at).into_iter().chain(ends_at).min();
         let waiting = async {
             match wakes_at {
@@ -223,8 +221,7 @@ where
         if ends_at.is_some_and(|at| at <= now) {
             return Ok(());
         }
-        let counts = |(_, why): &(Instant, Refused)| ends_at.is_none() || *why != Refused::HeadTime;
-        match activity.deadline().filter(|missed| missed.0 <= now && counts(missed)) {
+        match deadline_of(activity, ends_at.is_some()).filter(|(at, _)| *at <= now) {
             Some((_, Refused::HeadTime)) if activity.has_served() => {
                 // It idles, which is no fault: an HTTP/2 peer is told.
                 shut_down(connection.as_mut());
@@ -234,6 +231,11 @@ where
             None => {}
         }
     }
+}
+
+/// The next deadline of a connection. One that is to end has a time of its own for a request that crosses with that.
+fn deadline_of(activity: &Activity, is_to_end: bool) -> Option<(Instant, Refused)> {
+    activity.deadline().filter(|(_, why)| !is_to_end || *why != Refused::HeadTime)
 }
 
 /// What the end of a connection by a fault counts as.

@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::description::problems;
 use crate::extract::{Admin, Json, PathOf, Query};
 use crate::problem::{Problem, ProblemCode};
-use crate::routes::paging::{cursor_of, limit, no_cursor, number_of};
+use crate::routes::paging::{cursor_of, limit, number_of};
 use crate::routes::shown::ShownActor;
 use crate::time::{parse_rfc3339, rfc3339};
 use axum::extract::State;
@@ -93,7 +93,7 @@ pub async fn list(
     Query(query): Query<CodesQuery>,
 ) -> Result<axum::Json<ShownCodes>, Problem> {
     let (limit, now) = (limit(query.limit)?, api.now());
-    let after = query.cursor.as_deref().map(|cursor| number_of(cursor).ok_or_else(no_cursor)).transpose()?;
+    let after = number_of(query.cursor.as_deref())?;
     let codes = api.ask(move |directory| directory.sign_up_codes(after.unwrap_or(0), limit, now)).await?;
     let last = codes.last().filter(|_| codes.len() == limit);
     let next = last.map(|last| cursor_of(last.id));

@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::description::problems;
 use crate::extract::{Admin, Query};
 use crate::problem::Problem;
-use crate::routes::paging::{cursor_of, limit, no_cursor, number_of};
+use crate::routes::paging::{cursor_of, limit, number_of};
 use crate::routes::shown::ShownActor;
 use crate::time::rfc3339;
 use axum::extract::State;
@@ -98,7 +98,7 @@ pub async fn read(
     Query(query): Query<LogQuery>,
 ) -> Result<axum::Json<ShownLog>, Problem> {
     let limit = limit(query.limit)?;
-    let before = query.cursor.as_deref().map(|cursor| number_of(cursor).ok_or_else(no_cursor)).transpose()?;
+    let before = number_of(query.cursor.as_deref())?;
     let page = api.ask(move |directory| directory.audit(before, limit)).await?;
     Ok(axum::Json(ShownLog {
         items: page.entries.into_iter().map(ShownEntry::from).collect(),

@@ -3,7 +3,7 @@
 use super::drafts::{DraftOf, DraftState};
 use super::queues::LookupResult;
 use super::{Effects, Homes, refuse_message, send_reply};
-use crate::room::{PageReader, RecentPage};
+use crate::room::{PageReader, RecentPage, Room, ShardEvent};
 use crate::shard::Storage;
 use crate::shard::archive::{PageLookup, TimeQuestion};
 use madang_log::Appender;
@@ -11,6 +11,7 @@ use madang_model::{
     DraftId, Event, HistoryPage, Message, Page, Refusal, Reply, Request, RoomKey, RoomName, SessionId, Text,
     Timestamp, UserKey, UserName,
 };
+use std::sync::Arc;
 
 /// A whisper whose reader was found.
 #[derive(Debug)]
@@ -85,16 +86,29 @@ impl Homes {
                 }
             }
         }
+        let (now, has_draft) = (effects.now, draft.is_some());
+        self.accept_from_outside((session, &room), has_draft, effects, |found, events| {
+            found.publish_as(session, author, draft, text, now, events)
+        });
+    }
+
+    /// Has a room accept a message whose author need not be in it. The room may have been loaded for this alone.
+    fn accept_from_outside(
+        &mut self,
+        (session, room): (SessionId, &RoomName),
+        has_draft: bool,
+        effects: &mut Effects<'_>,
+        publish: impl FnOnce(&mut Room, &mut Vec<ShardEvent>) -> Result<Arc<Message>, Refusal>,
+    ) {
+        let key = room.key();
         if self.refuses_to_store(session, effects) {
-            // It may have been loaded for this alone.
             return self.evict_if_idle(key, effects.now, effects.outbound);
         }
-        let (now, has_draft) = (effects.now, draft.is_some());
         self.with_room(key, session, Reply::NotSaid, effects, |found, events, log| {
-            if !found.name().is_same_as(&room) {
+            if !found.name().is_same_as(room) {
                 return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
             }
-            let message = found.publish_as(session, author, draft, text, now, events)?;
+            let message = publish(found, events)?;
             log.accept(&message, found.amendments());
             said(session, &message);
             Ok(())
@@ -124,32 +138,10 @@ impl Homes {
                 }
             }
         }
-        if self.refuses_to_store(session, effects) {
-            // It may have been loaded for this alone.
-            return self.evict_if_idle(room.key(), effects.now, effects.outbound);
-        }
         let (now, has_draft) = (effects.now, draft.is_some());
-        self.with_room(room.key(), session, Reply::NotSaid, effects, |found, events, log| {
-            if !found.name().is_same_as(&room) {
-                return Err(Refusal::RoomNameCollides { room: room.as_str().into() });
-            }
-            let message = found.publish_direct(
-                session,
-                (&readers, &copies_to),
-                &from,
-                &to,
-                draft,
-                text,
-                now,
-                events,
-            )?;
-            log.accept(&message, found.amendments());
-            said(session, &message);
-            Ok(())
+        self.accept_from_outside((session, &room), has_draft, effects, |found, events| {
+            found.publish_direct(session, (&readers, &copies_to), &from, &to, draft, text, now, events)
         });
-        if has_draft {
-            self.drafts_changed(room.key(), effects);
-        }
     }
 
     /// Answers with what is in memory, or has the rest looked up first.
